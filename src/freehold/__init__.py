@@ -1,0 +1,80 @@
+"""Freehold: systems in which every service owns its data outright.
+
+Everything that a system needs is a name of this package; the rooms behind it are not for import. Names load on first use,
+so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from freehold.model.access import User as User
+    from freehold.model.access import internal as internal
+    from freehold.model.access import owner as owner
+    from freehold.model.access import permission as permission
+    from freehold.model.access import public as public
+    from freehold.model.access import role as role
+    from freehold.model.access import signature as signature
+    from freehold.model.access import user as user
+    from freehold.model.columns import ExactDecimal as ExactDecimal
+    from freehold.model.columns import Inet as Inet
+    from freehold.model.columns import JsonDocument as JsonDocument
+    from freehold.model.columns import Money as Money
+    from freehold.model.columns import Point as Point
+    from freehold.model.columns import Portable as Portable
+    from freehold.model.columns import Timestamp as Timestamp
+    from freehold.model.columns import UtcDateTime as UtcDateTime
+    from freehold.model.columns import round_money as round_money
+    from freehold.model.columns import soft_ref as soft_ref
+    from freehold.model.errors import ConfigurationError as ConfigurationError
+    from freehold.model.errors import DeclarationError as DeclarationError
+    from freehold.model.errors import Unavailable as Unavailable
+    from freehold.model.ids import uuid7 as uuid7
+    from freehold.model.messages import Command as Command
+    from freehold.model.messages import Event as Event
+    from freehold.model.messages import Query as Query
+    from freehold.model.ports import Clock as Clock
+    from freehold.model.problem import Problem as Problem
+    from freehold.model.problem import not_found as not_found
+    from freehold.model.saga import Saga as Saga
+    from freehold.model.saga import Step as Step
+    from freehold.model.service import Retry as Retry
+    from freehold.model.service import Service as Service
+    from freehold.model.system import Gateway as Gateway
+    from freehold.model.system import RateLimit as RateLimit
+    from freehold.model.system import System as System
+    from freehold.model.view import Change as Change
+    from freehold.model.view import View as View
+    from freehold.runtime.context import Context as Context
+    from freehold.runtime.transaction import Tx as Tx
+    from freehold.runtime.work import Work as Work
+
+_ROOMS = {
+    "model.access": "User internal owner permission public role signature user",
+    "model.columns": "ExactDecimal Inet JsonDocument Money Point Portable Timestamp UtcDateTime round_money soft_ref",
+    "model.errors": "ConfigurationError DeclarationError Unavailable",
+    "model.ids": "uuid7",
+    "model.messages": "Command Event Query",
+    "model.ports": "Clock",
+    "model.problem": "Problem not_found",
+    "model.saga": "Saga Step",
+    "model.service": "Retry Service",
+    "model.system": "Gateway RateLimit System",
+    "model.view": "Change View",
+    "runtime.context": "Context",
+    "runtime.transaction": "Tx",
+    "runtime.work": "Work",
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+__version__ = "0.1.0"
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - made from the table above
+
+
+def __getattr__(name: str) -> Any:
+    room = _HOMES.get(name)
+    if room is None:
+        raise AttributeError(f"module 'freehold' has no attribute {name!r}")
+    return getattr(import_module(f"freehold.{room}"), name)

@@ -1,0 +1,1 @@
+"""Where things live: reads freehold.toml, builds databases, buses and processes."""

@@ -1,0 +1,70 @@
+"""One running service with its moving parts: consumer group, relay, retries, jobs, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from freehold.model.ports import Bus
+from freehold.runtime.consume import Group
+from freehold.runtime.dead_letters import DeadLetters
+from freehold.runtime.host import Host
+from freehold.runtime.jobs import Jobs
+from freehold.runtime.parking import Parking
+from freehold.runtime.relay import Relay, RelaySettings
+from freehold.runtime.upkeep import Upkeep
+from freehold.runtime.views import Views
+
+
+class Unit:
+    """A service's host and the tasks that keep its promises.
+
+    Args:
+        host: the running service.
+        bus: where its events go and others' come from.
+        alone: no other process can be running it.
+        relay: sizes and times of its relay.
+    """
+
+    def __init__(self, host: Host, bus: Bus, *, alone: bool = False, relay: RelaySettings | None = None) -> None:
+        self.host = host
+        self._bus = bus
+        self.views = Views(host)
+        self.parking = Parking(host)
+        self.group = Group(
+            host, [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()], self.parking
+        )
+        self.relay = Relay(host, bus, relay, alone=alone)
+        self.jobs = Jobs(host)
+        self.upkeep = Upkeep(host)
+        self.dead_letters = DeadLetters(host)
+        self._tasks: Sequence[asyncio.Task[None]] = ()
+
+    async def prepare(self) -> None:
+        """Learn what is parked and subscribe, before anything is published."""
+        await self.parking.load()
+        topics = sorted({message.__message__.topic for message in self.host.service.consumes()})
+        if self.group.event_types:
+            await self._bus.subscribe(self.host.service.name, self.group.event_types, topics, self.group.deliver)
+
+    def start(self) -> None:
+        """Begin to publish, to retry, and to run jobs."""
+        name = self.host.service.name
+        self._tasks = [
+            asyncio.create_task(part.run(), name=f"{name} {part.__class__.__name__.lower()}")
+            for part in (self.relay, self.parking, self.jobs, self.upkeep)
+        ]
+
+    async def stop(self) -> None:
+        """Finish what is at work and give up leases, so that another process goes on at once."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.group.close()
+        for part in (self.relay, self.parking):
+            with suppress(Exception):  # a database that is gone has no lease to give back
+                await part.stop()
+        await self.host.close()

@@ -1,0 +1,139 @@
+"""What the SQL engines share: transactions on SQLAlchemy's asyncio engines, and inserts that meet existing rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import URL, Executable, FromClause, Insert, MetaData, Table, alias, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.elements import ColumnElement
+
+
+class ConflictInsert(Protocol):
+    """The INSERT of a dialect that has ON CONFLICT."""
+
+    def on_conflict_do_nothing(self, *, index_elements: Sequence[Any]) -> Insert: ...
+
+    def on_conflict_do_update(
+        self, *, index_elements: Sequence[Any], set_: Mapping[str, Any], where: ColumnElement[bool] | None
+    ) -> Insert: ...
+
+
+class SqlEngine:
+    """One service's database behind two SQLAlchemy engines: one writes, the other only reads."""
+
+    dialect: str
+
+    def __init__(self, url: URL, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._url = url
+        self._writer = writer
+        self._reader = reader
+
+    @property
+    def url(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[AsyncConnection, None]:
+        async with self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection, None]:
+        async with self._reader.connect() as connection:
+            yield connection
+
+    def insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]) -> Executable:
+        columns = [table.c[name] for name in key]
+        inserting = self._insert(table, complete(table, rows))
+        return inserting.on_conflict_do_nothing(index_elements=columns).returning(*columns)
+
+    def upsert(
+        self,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        key: Sequence[str],
+        update: Mapping[str, Any] | Sequence[str] | None = None,
+        where: ColumnElement[bool] | None = None,
+    ) -> Executable:
+        full = complete(table, rows)
+        if len({tuple(row[name] for name in key) for row in full}) < len(full):
+            raise ValueError(f"{table.name}: one upsert has two rows of the same {', '.join(key)}. Merge them first")
+        new = self.excluded(table).c
+        if update is None:
+            update = [name for name in full[0] if name not in key]
+        if not isinstance(update, Mapping):
+            update = {name: new[name] for name in update}
+        inserting, columns = self._insert(table, full), [table.c[name] for name in key]
+        if not update:
+            return inserting.on_conflict_do_nothing(index_elements=columns)
+        return inserting.on_conflict_do_update(index_elements=columns, set_=update, where=where)
+
+    def excluded(self, table: Table) -> FromClause:
+        return alias(table, name="excluded")
+
+    async def create(self, metadata: MetaData) -> None:
+        async with self.write() as connection:
+            await self._lock_schema(connection)
+            await connection.run_sync(metadata.create_all)
+
+    async def ping(self) -> None:
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+    def _insert(self, table: Table, rows: list[dict[str, Any]]) -> ConflictInsert:
+        raise NotImplementedError
+
+    async def _lock_schema(self, connection: AsyncConnection) -> None:
+        """Keep two processes from creating the same tables at once, where the database does not do so itself."""
+
+
+def complete(table: Table, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the columns' Python-side defaults filled in. Raises ValueError when they name different columns."""
+    if not rows:
+        raise ValueError(f"{table.name}: there are no rows to insert")
+    names = rows[0].keys()
+    for row in rows:
+        if row.keys() != names:
+            differing = ", ".join(sorted(set(names) ^ row.keys()))
+            raise ValueError(f"{table.name}: not all rows have the columns {differing}. Give every row the same")
+    missing = [column for column in table.columns if column.key not in names and column.default is not None]
+    return [{**row, **{column.key: _default(column.default) for column in missing}} for row in rows]
+
+
+def _default(default: Any) -> Any:
+    # SQLAlchemy wraps every callable so that it takes the execution context, which there is none of here.
+    return default.arg(None) if default.is_callable else default.arg
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and everything it was raised from, the driver's own error included."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = getattr(current, "orig", None) or current.__cause__
+
+
+def dump_json(value: Any) -> str:
+    """JSON text of anything Pydantic knows: UUIDs, Decimals (as strings) and times included."""
+    return to_json(value, inf_nan_mode="constants").decode()
+
+
+OPTIONS: dict[str, Any] = {
+    "json_serializer": dump_json,
+    "json_deserializer": from_json,
+    "hide_parameters": True,  # a failing statement's error goes into logs; passwords and tokens must not
+}

@@ -1,0 +1,122 @@
+"""PostgreSQL by asyncpg."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import URL, Integer, Text, bindparam, func, select
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.sql.schema import Table
+
+from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
+
+registry.register("postgresql.freehold", "freehold.engines.postgres_dialect", "PlainJsonDialect")
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_CONFLICTS = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available in time
+_UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "53300"}  # shut down, crashed, starting, idle too long, full
+_CONNECTION_CLASS = "08"
+_DUPLICATE = "23505"
+
+
+class PostgresEngine(SqlEngine):
+    """One database, or one schema of it, through a pool of `pool_size` connections and `max_overflow` more at a rush.
+
+    A transaction waits `pool_timeout` seconds for a connection, `lock_timeout` for a lock. `pgbouncer` makes it fit to
+    run behind PgBouncer in transaction mode: no prepared statement outlives its use, no start-up setting is sent.
+    """
+
+    dialect = "postgresql"
+
+    def __init__(
+        self,
+        url: URL,
+        *,
+        pool_size: int = 5,
+        max_overflow: int = 5,
+        pool_timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        lock_timeout: float = 10.0,
+        pgbouncer: bool = False,
+        application_name: str = "freehold",
+    ) -> None:
+        connect: dict[str, Any] = {"timeout": connect_timeout}
+        settings = {"application_name": application_name}
+        if pgbouncer:
+            connect |= {
+                "statement_cache_size": 0,
+                "prepared_statement_cache_size": 0,
+                "prepared_statement_name_func": str,  # the empty name is the unnamed statement
+            }
+        else:
+            # Compiling short statements to machine code costs more than it saves.
+            settings |= {"jit": "off", "timezone": "UTC", "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
+        writer = create_async_engine(
+            url.set(drivername="postgresql+freehold"),
+            connect_args={**connect, "server_settings": settings},
+            isolation_level="READ COMMITTED",
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=pool_timeout,
+            pool_use_lifo=True,
+            **OPTIONS,
+        )
+        super().__init__(url, writer, writer.execution_options(postgresql_readonly=True))
+
+    def _insert(self, table: Table, rows: list[dict[str, Any]]) -> ConflictInsert:
+        if len(rows) == 1:
+            return postgres_insert(table).values(rows[0])
+        if any(isinstance(table.c[name].type, ARRAY) for name in rows[0]):  # unnest would flatten these
+            return postgres_insert(table).values(rows)
+        # One array for each column: the statement is the same, and prepared, whatever the number of rows.
+        names = list(rows[0])
+        arrays = [
+            bindparam(f"column_{i}", [row[name] for row in rows], ARRAY(table.c[name].type, dimensions=1), unique=True)
+            for i, name in enumerate(names)
+        ]
+        new = func.unnest(*arrays).table_valued(*names, name="new").render_derived()
+        return postgres_insert(table).from_select(names, select(*new.c), include_defaults=False)
+
+    async def _lock_schema(self, connection: AsyncConnection) -> None:
+        await connection.execute(select(func.pg_advisory_xact_lock(_lock_key("freehold:create"))))
+
+    async def try_lock(self, connection: AsyncConnection, name: str) -> bool:
+        return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(_lock_key(name)))))
+
+    def is_conflict(self, error: BaseException) -> bool:
+        return any(
+            _sqlstate(cause) in _CONFLICTS or isinstance(cause, asyncpg.InvalidCachedStatementError)
+            for cause in causes(error)
+        )
+
+    def is_unavailable(self, error: BaseException) -> bool:
+        return any(_unreachable(cause) for cause in causes(error))
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        return any(_sqlstate(cause) == _DUPLICATE for cause in causes(error))
+
+
+def _lock_key(name: str) -> Any:
+    # Advisory locks are one name space for the whole database, which may hold a schema for each service.
+    return func.hashtextextended(
+        func.concat(func.current_schema(), ":", bindparam("name", name, Text)), 0, type_=Integer
+    )
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(error, "sqlstate", None) or ""
+
+
+def _unreachable(error: BaseException) -> bool:
+    state = _sqlstate(error)
+    if state:
+        return state in _UNREACHABLE or state.startswith(_CONNECTION_CLASS)
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated
+    return isinstance(error, OSError | TimeoutError | PoolTimeout)

@@ -1,0 +1,1 @@
+"""HTTP: services' apps, typed calls over the wire, and the gateway."""

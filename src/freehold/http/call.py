@@ -1,0 +1,30 @@
+"""A request that was let in, on its way to the handler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from freehold.runtime.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the front found out about a request before anything else looks at it.
+
+    Args:
+        context: on whose behalf it runs.
+        method, path: of the request.
+        params: path parameters, as text.
+        query: the query string, undecoded.
+        body: all of it; empty for GET.
+        key: its Idempotency-Key.
+    """
+
+    context: Context
+    method: str
+    path: str
+    params: Mapping[str, str]
+    query: bytes
+    body: bytes
+    key: str | None

@@ -1,0 +1,37 @@
+"""What goes wrong before anything runs: a declaration or a setting that cannot be right."""
+
+from __future__ import annotations
+
+
+class DeclarationError(Exception):
+    """A declaration that contradicts itself: names the declaration, the problem and the remedy."""
+
+    def __init__(self, declaration: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{declaration}: {problem}. {remedy}")
+        self.declaration = declaration
+        self.problem = problem
+        self.remedy = remedy
+
+
+class ConfigurationError(Exception):
+    """A setting that is missing or wrong: names the setting, the problem and the remedy."""
+
+    def __init__(self, setting: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{setting}: {problem}. {remedy}")
+        self.setting = setting
+        self.problem = problem
+        self.remedy = remedy
+
+
+class Unavailable(Exception):
+    """Something this process depends on does not answer now: a database, a bus, another service. Trying later may
+    work.
+    """
+
+
+class BusUnavailable(Unavailable):
+    """The bus takes nothing now; what was to be published stays in the outbox and costs no retry."""
+
+
+class Refused(Exception):
+    """The bus cannot take this one message (too large, no such topic): others may pass."""

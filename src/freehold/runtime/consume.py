@@ -1,0 +1,211 @@
+"""The read side: a service's consumer group. Each event reaches each handler's database effects exactly once.
+
+The mark in `consumed_events` is part of the handler's own transaction. What fails is parked in the service's own
+database and the group goes on; see `parking`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from freehold.buses.acknowledgement import all_of
+from freehold.model.envelope import Envelope
+from freehold.model.messages import Message
+from freehold.model.service import Handler
+from freehold.runtime import faultpoints
+from freehold.runtime.batches import Batches
+from freehold.runtime.context import Context
+from freehold.runtime.host import Host
+from freehold.runtime.injection import bind
+from freehold.runtime.lanes import Lanes
+from freehold.runtime.transaction import Tx
+
+if TYPE_CHECKING:
+    from freehold.runtime.parking import Parking
+
+log = logging.getLogger(__name__)
+WIDTH = 16
+CONFLICT_WAITS = (0.001, 0.5)
+AWAY_WAITS = (0.05, 5.0)
+
+
+class Subscriber:
+    """One handler of one service, as the group runs it."""
+
+    def __init__(self, host: Host, handler: Handler) -> None:
+        self.handler = handler
+        self.name = handler.name
+        self._host = host
+        self._call = bind(handler.function)
+        self._types: dict[str, type[Message]] = {m.__message__.name: m for m in handler.messages}
+
+    def read(self, envelope: Envelope) -> Message:
+        """The event as the handler's type. Raises ValidationError when its data does not fit."""
+        return self._types[envelope.type].read(envelope)
+
+    async def handle(self, envelopes: Sequence[Envelope], tx: Tx) -> None:
+        """Inside a transaction: mark the events as consumed and let the handler at those that are new."""
+        faultpoints.reach("inbox.before")
+        fresh = await self.mark(envelopes, tx)
+        faultpoints.reach("inbox.after")
+        if not fresh:
+            return
+        if self.handler.batch is None:
+            (envelope,) = fresh
+            if await self._nothing_to_undo(envelope, tx):
+                return
+            await self._call(self.read(envelope), tx)
+        else:
+            await self._call([self.read(envelope) for envelope in fresh], tx)
+        faultpoints.reach("handler.before_commit")
+
+    async def mark(self, envelopes: Sequence[Envelope], tx: Tx) -> Sequence[Envelope]:
+        """Put the events into the inbox; those that were not there yet."""
+        new = await mark_consumed(self._host, await tx.connection(), self.name, [e.event_id for e in envelopes], tx)
+        return envelopes if len(new) == len(envelopes) else [e for e in envelopes if e.event_id in new]
+
+    async def _nothing_to_undo(self, envelope: Envelope, tx: Tx) -> bool:
+        """An undo that overtakes its do takes the do's place in the inbox: the do will find itself consumed."""
+        undoes = envelope.headers.get("undoes")
+        if undoes is None:
+            return False
+        done, _, do_name = undoes.partition("/")
+        for handler in self._host.service.handlers:
+            if any(message.__message__.name == do_name for message in handler.messages):
+                connection = await tx.connection()
+                return bool(await mark_consumed(self._host, connection, handler.name, [UUID(done)], tx))
+        return False
+
+
+async def mark_consumed(
+    host: Host, connection: AsyncConnection, consumer: str, event_ids: Sequence[UUID], tx: Tx
+) -> set[UUID]:
+    """Insert the marks that are missing; the ids of those inserted."""
+    now = tx.now()
+    rows = [{"event_id": event_id, "consumer_name": consumer, "consumed_at": now} for event_id in event_ids]
+    statement = host.engine.insert_new(host.tables.consumed, rows, key=["event_id", "consumer_name"])
+    return {row.event_id for row in await connection.execute(statement)}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One event for one subscriber."""
+
+    subscriber: Subscriber
+    envelope: Envelope
+
+
+class Group:
+    """The consumer group of a service in this process.
+
+    Args:
+        host: the running service.
+        handlers: its own, its sagas' and its views'.
+        parking: where failing events wait.
+        width: events handled at once, at most.
+    """
+
+    def __init__(self, host: Host, handlers: Sequence[Handler], parking: Parking, *, width: int = WIDTH) -> None:
+        self._host = host
+        self._parking = parking
+        self.name = host.service.name
+        self._lanes: Lanes[Task] = Lanes(width, self._handle)
+        self._batches: dict[str, Batches] = {}
+        self._subscribers: dict[str, list[Subscriber]] = {}
+        for handler in handlers:
+            subscriber = parking.add(Subscriber(host, handler))
+            for message in handler.messages:
+                self._subscribers.setdefault(message.__message__.name, []).append(subscriber)
+            if handler.batch is not None:
+                self._batches[handler.name] = Batches(handler.batch, subscriber, self._handle_batch)
+
+    @property
+    def event_types(self) -> list[str]:
+        """What the group subscribes to."""
+        return list(self._subscribers)
+
+    def deliver(self, envelope: Envelope) -> asyncio.Future[None]:
+        """Take an event in; the future ends when every handler of this service has committed or parked it."""
+        futures = [self._submit(subscriber, envelope) for subscriber in self._subscribers.get(envelope.type, ())]
+        return all_of(futures)
+
+    def _submit(self, subscriber: Subscriber, envelope: Envelope) -> asyncio.Future[None]:
+        batches = self._batches.get(subscriber.name)
+        if batches is not None:
+            return batches.submit(envelope)
+        return self._lanes.submit((subscriber.name, envelope.key), Task(subscriber, envelope))
+
+    async def close(self) -> None:
+        """Finish what is at work; the rest is delivered again."""
+        await self._lanes.close()
+        for batches in self._batches.values():
+            await batches.close()
+
+    # --- one event ----------------------------------------------------------------------------------------------------
+
+    async def _handle(self, task: Task) -> None:
+        subscriber, envelope = task.subscriber, task.envelope
+        if self._parking.holds(subscriber.name, envelope.key):
+            await self._patiently(lambda: self._parking.park_behind(subscriber, [envelope]))
+            return
+        try:
+            await self._patiently(lambda: self.transact(subscriber, [envelope]))
+        except Exception as error:
+            failure = error
+            await self._patiently(lambda: self._parking.park(subscriber, envelope, failure))
+
+    async def transact(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
+        """Inbox mark and handler in one transaction."""
+        cause = envelopes[0]
+        work = self._host.work(Context(cause=cause, traceparent=cause.headers.get("traceparent")))
+        async with work.transaction() as tx:
+            await subscriber.handle(envelopes, tx)
+        faultpoints.reach("handler.after_commit")
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Repeat what lost a race or found the database away: neither is the event's fault, neither costs a retry."""
+        wait = 0.0
+        while True:
+            try:
+                return await attempt()
+            except Exception as error:
+                if self._host.engine.is_conflict(error):
+                    first, longest = CONFLICT_WAITS
+                elif self._host.engine.is_unavailable(error):
+                    first, longest = AWAY_WAITS
+                    log.warning("%s: the database is away: %s", self.name, type(error).__name__)
+                else:
+                    raise
+                wait = min(max(wait * 2, first), longest)
+                await asyncio.sleep(random.uniform(wait / 2, wait))
+
+    # --- many events in one transaction -------------------------------------------------------------------------------
+
+    async def _handle_batch(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
+        behind = [e for e in envelopes if self._parking.holds(subscriber.name, e.key)]
+        if behind:
+            await self._patiently(lambda: self._parking.park_behind(subscriber, behind))
+            envelopes = [e for e in envelopes if not self._parking.holds(subscriber.name, e.key)]
+        if envelopes:
+            await self._halve(subscriber, envelopes)
+
+    async def _halve(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
+        """Handle together; what fails is split until the failing event stands alone and is parked."""
+        try:
+            await self._patiently(lambda: self.transact(subscriber, envelopes))
+        except Exception as error:
+            if len(envelopes) == 1:
+                failure = error
+                await self._patiently(lambda: self._parking.park(subscriber, envelopes[0], failure))
+                return
+            middle = len(envelopes) // 2
+            await self._halve(subscriber, envelopes[:middle])
+            await self._handle_batch(subscriber, envelopes[middle:])

@@ -1,0 +1,103 @@
+"""One running service: its declarations, with the database, clock and neighbours they run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
+
+from freehold.model.errors import ConfigurationError
+from freehold.model.messages import Event, Query
+from freehold.model.ports import Caller, Clock, Engine, SystemClock
+from freehold.model.service import Coalescing, Service
+from freehold.model.system import System
+from freehold.runtime.context import NOBODY, Asking, Context
+from freehold.runtime.outbox import Outbox
+from freehold.runtime.provided import Provided
+from freehold.runtime.tables import FrameworkTables
+from freehold.runtime.work import Work
+
+if TYPE_CHECKING:
+    from freehold.runtime.coalesce import Coalescer
+    from freehold.runtime.sagas import Sagas
+
+R = TypeVar("R")
+
+
+class Host:
+    """A service as it runs in this process.
+
+    Args:
+        system: the system it belongs to.
+        service: its declarations.
+        engine: its own database.
+        clock: where the time comes from.
+        caller: carries its queries to other services; None: it can ask nobody.
+        given: things to inject by type, besides what the service provides itself.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        service: Service,
+        engine: Engine,
+        *,
+        clock: Clock | None = None,
+        caller: Caller | None = None,
+        given: Mapping[type[Any], Any] | None = None,
+    ) -> None:
+        from freehold.runtime.sagas import Sagas
+
+        self.system = system
+        self.service = service
+        self.engine = engine
+        self.clock: Clock = clock or SystemClock()
+        self.caller = caller
+        self.identity = f"{service.name}-{uuid4().hex[:12]}"
+        self.provided = Provided(service, {Clock: self.clock, **(given or {})})
+        self.tables = FrameworkTables(engine.dialect, service.table_names)
+        self.outbox = Outbox(self.tables)
+        self.published: frozenset[type[Event]] = frozenset(service.publishes)
+        self.sagas: Sagas = Sagas(self)
+        self._coalescers: dict[str, Coalescer] = {}
+
+    def work(self, context: Context = NOBODY) -> Work:
+        """A unit of work on behalf of somebody."""
+        return Work(self, context)
+
+    async def create_tables(self) -> None:
+        """Create the service's tables and the toolkit's own, where they are missing."""
+        await self.engine.create(self.service.metadata)
+        await self.engine.create(self.tables.metadata)
+
+    async def ask(self, query: Query[R], asking: Asking) -> R:
+        """Carry a query to the service that answers it."""
+        if type(query) not in self.service.asks:
+            raise ConfigurationError(
+                f"service {self.service.name}",
+                f"asks {type(query).__name__} without saying so",
+                "Add it to Service(asks=[…])",
+            )
+        if self.caller is None:
+            raise ConfigurationError(f"service {self.service.name}", "has nobody to ask", "Give its Host a caller")
+        return await self.caller.ask(query, asking)
+
+    def coalescer(self, declared: Coalescing) -> Coalescer:
+        """The queue of a coalesced function; one for each process."""
+        from freehold.runtime.coalesce import Coalescer
+
+        found = self._coalescers.get(declared.name)
+        if found is None:
+            found = self._coalescers[declared.name] = Coalescer(self, declared)
+        return found
+
+    def tenant_scope(self, context: Context) -> tuple[str, UUID] | None:
+        """The column and value that rows are narrowed to in this context."""
+        if self.system.tenant_column is None or context.tenant_id is None:
+            return None
+        return self.system.tenant_column, context.tenant_id
+
+    async def close(self) -> None:
+        """Close what was provided, and the database."""
+        await self.provided.close()
+        await self.engine.close()

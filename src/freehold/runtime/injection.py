@@ -1,0 +1,51 @@
+"""Handlers get what their parameters' types ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from freehold.model.access import User
+from freehold.runtime.context import Context
+from freehold.runtime.provided import Provided, parameters
+from freehold.runtime.transaction import Tx
+from freehold.runtime.work import Work
+
+Bound = Callable[..., Awaitable[Any]]
+_FROM_UNIT: dict[Any, Callable[[Any], Any]] = {
+    Tx: lambda unit: unit,
+    Work: lambda unit: unit,
+    Context: lambda unit: unit.context,
+    User: lambda unit: unit.context.user,
+    User | None: lambda unit: unit.context.user,
+}
+
+
+def bind(function: Callable[..., Awaitable[Any]], *, leading: int = 1) -> Bound:
+    """Make `bound(*leading arguments, unit)` from a handler, where `unit` is its Tx or Work.
+
+    The first `leading` parameters are the message; every further one is filled by its annotation: `Tx`, `Work`, `User`,
+    `Context`, or whatever the service provides. The signature is read once, here.
+    """
+    wanted = list(parameters(function).items())[leading:]
+    resolvers = [(name, _FROM_UNIT.get(kind) or _using(kind)) for name, kind in wanted]
+
+    async def bound(*arguments: Any) -> Any:
+        *message, unit = arguments
+        return await function(*message, **{name: resolve(unit) for name, resolve in resolvers})
+
+    return bound
+
+
+def resolver(kind: Any, provided: Provided) -> Callable[[Any], Any] | None:
+    """What fills a parameter annotated with `kind` from a Tx or Work; None when it is no business of the toolkit."""
+    return _FROM_UNIT.get(kind) or (_using(kind) if kind in provided else None)
+
+
+def takes(function: Callable[..., Any], kind: type[Any]) -> bool:
+    """Whether a parameter of the function is annotated with this type."""
+    return kind in parameters(function).values()
+
+
+def _using(kind: Any) -> Callable[[Any], Any]:
+    return lambda unit: unit.use(kind)

@@ -1,0 +1,78 @@
+"""A lease: one process at a time does a thing, and another takes over when it dies.
+
+A row with an epoch rather than a lock on the session, which would pin a connection and break behind a connection
+pooler.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, exists, select, update
+
+from freehold.runtime.host import Host
+
+TTL = timedelta(seconds=10)
+
+
+class Lease:
+    """The right to do `name` for a service, held until it is released or not renewed in time.
+
+    Every take-over raises the epoch; a statement that carries `fence()` does nothing once somebody else has taken over.
+
+    Args:
+        host: the running service.
+        name: what is leased, e.g. `relay`.
+        ttl: how long it holds without renewal.
+    """
+
+    def __init__(self, host: Host, name: str, ttl: timedelta = TTL) -> None:
+        self._host = host
+        self._table = host.tables.leases
+        self._name = name
+        self.ttl = ttl
+        self.epoch: int | None = None
+
+    async def acquire(self, *, force: bool = False) -> bool:
+        """Take the lease if it is free, expired, or ours; `force` takes it from whoever has it."""
+        table, now = self._table, self._host.clock.now()
+        values = {"holder": self._host.identity, "expires_at": now + self.ttl}
+        async with self._host.engine.write() as connection:
+            await connection.execute(
+                self._host.engine.insert_new(
+                    table, [{"name": self._name, "holder": "", "epoch": 0, "expires_at": now - self.ttl}], key=["name"]
+                )
+            )
+            free = (table.c.expires_at < now) | (table.c.holder == self._host.identity)
+            condition = table.c.name == self._name
+            taken = await connection.execute(
+                update(table).where(condition if force else condition & free).values(epoch=table.c.epoch + 1, **values)
+            )
+            if taken.rowcount == 0:
+                return False
+            self.epoch = await connection.scalar(select(table.c.epoch).where(condition))
+        return True
+
+    async def renew(self) -> bool:
+        """Hold it for another `ttl`; False when somebody else has taken over."""
+        async with self._host.engine.write() as connection:
+            renewed = await connection.execute(
+                update(self._table).where(self._mine()).values(expires_at=self._host.clock.now() + self.ttl)
+            )
+        return renewed.rowcount == 1
+
+    async def release(self) -> None:
+        """Let others have it at once."""
+        async with self._host.engine.write() as connection:
+            await connection.execute(
+                update(self._table).where(self._mine()).values(expires_at=self._host.clock.now() - self.ttl)
+            )
+        self.epoch = None
+
+    def fence(self) -> ColumnElement[bool]:
+        """True in SQL as long as this holder's epoch is the current one."""
+        return exists(select(self._table.c.name).where(self._mine()))
+
+    def _mine(self) -> ColumnElement[bool]:
+        table = self._table
+        return (table.c.name == self._name) & (table.c.epoch == self.epoch) & (table.c.holder == self._host.identity)

@@ -1,0 +1,255 @@
+"""Where failing events wait: retried with backoff, with later events of their key behind them, until they pass or die.
+
+Everything is in the consumer's own database: memory stays bounded, the bus is not held up, and a crash forgets nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from sqlalchemy import Row, delete, exists, func, select, update
+
+from freehold.model.envelope import Envelope
+from freehold.model.ids import uuid7
+from freehold.runtime import faultpoints
+from freehold.runtime.context import Context
+from freehold.runtime.host import Host
+from freehold.runtime.lease import Lease
+from freehold.runtime.transaction import Tx
+
+if TYPE_CHECKING:
+    from freehold.runtime.consume import Subscriber
+
+log = logging.getLogger(__name__)
+LOOK = 0.5
+REFRESH = 5.0
+HEADS = 100
+
+
+class Parking:
+    """The parked events of one service."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._table = host.tables.parked
+        self._subscribers: dict[str, Subscriber] = {}
+        self._held: set[tuple[str, str]] = set()
+        self._lease = Lease(host, "parking")
+        self._woken = asyncio.Event()
+
+    def add(self, subscriber: Subscriber) -> Subscriber:
+        """Retry this subscriber's events too."""
+        self._subscribers[subscriber.name] = subscriber
+        return subscriber
+
+    def holds(self, consumer: str, key: str) -> bool:
+        """Whether an earlier event of the key is parked, so that later ones must park behind it."""
+        return (consumer, key) in self._held
+
+    async def load(self) -> None:
+        """Learn which keys are parked: at the start, and when partitions move."""
+        table = self._table
+        async with self._host.engine.read() as connection:
+            rows = await connection.execute(select(table.c.consumer_name, table.c.partition_key).distinct())
+            self._held = {(row.consumer_name, row.partition_key) for row in rows}
+
+    # --- in -----------------------------------------------------------------------------------------------------------
+
+    async def park(self, subscriber: Subscriber, envelope: Envelope, error: Exception) -> None:
+        """Keep a failing event for its next try; one that can never be read is dead at once."""
+        faultpoints.reach("parking.before")
+        now = self._host.clock.now()
+        policy = subscriber.handler.retry
+        hopeless = isinstance(error, ValidationError) or policy.times <= 1
+        log.warning("%s.%s: %s %s failed: %s", self._host.service.name, subscriber.name, envelope.type,
+                    envelope.event_id, describe(error))  # fmt: skip
+        async with self._host.work(Context(cause=envelope)).transaction() as tx:
+            if hopeless:
+                await self._bury(subscriber, envelope, 1, error, tx)
+            if not hopeless or subscriber.handler.on_dead == "hold":
+                await self._insert(
+                    subscriber, [envelope], tx, retry_count=1, last_error=describe(error),
+                    next_attempt_at=None if hopeless else now + self._wait(subscriber, 1),
+                )  # fmt: skip
+        if not hopeless or subscriber.handler.on_dead == "hold":
+            self._held.add((subscriber.name, envelope.key))
+            self._woken.set()
+        faultpoints.reach("parking.after")
+
+    async def park_behind(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
+        """Keep events whose key has a parked one; they are tried in their turn."""
+        async with self._host.work(Context(cause=envelopes[0])).transaction() as tx:
+            await self._insert(subscriber, envelopes, tx, retry_count=0, last_error=None, next_attempt_at=None)
+            for key in {envelope.key for envelope in envelopes}:
+                await self._promote(subscriber.name, key, tx)
+        self._held.update((subscriber.name, envelope.key) for envelope in envelopes)
+
+    async def _insert(self, subscriber: Subscriber, envelopes: Sequence[Envelope], tx: Tx, **state: Any) -> None:
+        now = tx.now()
+        rows = [
+            {
+                "consumer_name": subscriber.name, "event_id": e.event_id, "source": e.source, "event_type": e.type,
+                "version": e.version, "topic": e.topic, "partition_key": e.key, "payload": e.payload,
+                "headers": dict(e.headers), "event_time": e.time, "parked_at": now, **state,
+            }
+            for e in envelopes
+        ]  # fmt: skip
+        statement = self._host.engine.insert_new(self._table, rows, key=["consumer_name", "event_id"])
+        await (await tx.connection()).execute(statement)
+
+    # --- out ----------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Retry what is due until cancelled; one process of the service does."""
+        loop = asyncio.get_running_loop()
+        refresh_at = loop.time() + REFRESH
+        while True:
+            try:
+                if await self._lease.acquire():
+                    await self.run_due()
+                if loop.time() >= refresh_at:
+                    await self.load()
+                    refresh_at = loop.time() + REFRESH
+            except Exception as error:
+                if self._host.engine.is_unavailable(error) or self._host.engine.is_conflict(error):
+                    log.warning(
+                        "%s: parked events wait for the database: %s", self._host.service.name, type(error).__name__
+                    )
+                else:
+                    log.exception("%s: retrying parked events failed", self._host.service.name)
+            await self._pause()
+
+    async def stop(self) -> None:
+        """Let another process retry at once."""
+        if self._lease.epoch is not None:
+            await self._lease.release()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK if self._held else 4 * LOOK):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    async def run_due(self) -> int:
+        """Try every event whose time has come, and those behind it; how many passed."""
+        table, passed = self._table, 0
+        tried: set[int] = set()
+        while True:
+            async with self._host.engine.read() as connection:
+                due = (
+                    await connection.execute(
+                        select(table)
+                        .where(table.c.next_attempt_at <= self._host.clock.now(), table.c.position.not_in(tried))
+                        .order_by(table.c.position)
+                        .limit(HEADS)
+                    )
+                ).all()
+            if not due:
+                return passed
+            tried.update(row.position for row in due)
+            for row in due:
+                passed += await self._retry(row)
+
+    async def _retry(self, row: Row[Any]) -> bool:
+        subscriber = self._subscribers.get(row.consumer_name)
+        if subscriber is None:
+            return False  # a handler that was renamed or removed: `freehold check` reports it, nothing is dropped
+        envelope = envelope_of(row)
+        try:
+            async with self._host.work(Context(cause=envelope)).transaction() as tx:
+                await subscriber.handle([envelope], tx)
+                more = await self._leave(row, tx)
+        except Exception as error:
+            if self._host.engine.is_conflict(error) or self._host.engine.is_unavailable(error):
+                raise
+            await self._failed(subscriber, row, envelope, error)
+            return False
+        if not more:
+            self._held.discard((row.consumer_name, row.partition_key))
+        return True
+
+    async def _leave(self, row: Row[Any], tx: Tx) -> bool:
+        """Take the event out and give the next of its key its turn; whether there is one."""
+        connection = await tx.connection()
+        await connection.execute(delete(self._table).where(self._table.c.position == row.position))
+        return await self._promote(row.consumer_name, row.partition_key, tx)
+
+    async def _promote(self, consumer: str, key: str, tx: Tx) -> bool:
+        """The first parked event of a key, if nothing before it is dead and held, is due now; whether there is one."""
+        table, dead, connection = self._table, self._host.tables.dead_letters, await tx.connection()
+        mine = (table.c.consumer_name == consumer) & (table.c.partition_key == key)
+        first = (await connection.execute(select(func.min(table.c.position)).where(mine))).scalar_one()
+        if first is None:
+            return False
+        held = exists(
+            select(dead.c.id).where(dead.c.event_id == table.c.event_id, dead.c.consumer_name == consumer,
+                                    dead.c.status == "dead", dead.c.held)
+        )  # fmt: skip
+        await connection.execute(
+            update(table)
+            .where(table.c.position == first, table.c.next_attempt_at.is_(None), ~held)
+            .values(next_attempt_at=tx.now())
+        )
+        return True
+
+    async def _failed(self, subscriber: Subscriber, row: Row[Any], envelope: Envelope, error: Exception) -> None:
+        count = row.retry_count + 1
+        dead = isinstance(error, ValidationError) or count >= subscriber.handler.retry.times
+        hold = subscriber.handler.on_dead == "hold"
+        table, more = self._table, True
+        async with self._host.work(Context(cause=envelope)).transaction() as tx:
+            if dead:
+                await self._bury(subscriber, envelope, count, error, tx)
+            if dead and not hold:
+                more = await self._leave(row, tx)
+            else:
+                wait = None if dead else tx.now() + self._wait(subscriber, count)
+                await (await tx.connection()).execute(
+                    update(table)
+                    .where(table.c.position == row.position)
+                    .values(retry_count=count, last_error=describe(error), next_attempt_at=wait)
+                )
+        if not more:
+            self._held.discard((row.consumer_name, row.partition_key))
+
+    async def _bury(self, subscriber: Subscriber, envelope: Envelope, count: int, error: Exception, tx: Tx) -> None:
+        log.error("%s.%s: %s %s is dead after %d tries: %s", self._host.service.name, subscriber.name, envelope.type,
+                  envelope.event_id, count, describe(error))  # fmt: skip
+        await (await tx.connection()).execute(
+            self._host.tables.dead_letters.insert().values(
+                id=uuid7(), direction="consume", consumer_name=subscriber.name, event_id=envelope.event_id,
+                source=envelope.source, event_type=envelope.type, version=envelope.version, topic=envelope.topic,
+                partition_key=envelope.key, payload=envelope.payload, headers=dict(envelope.headers),
+                event_time=envelope.time, died_at=tx.now(), retry_count=count, error=describe(error),
+                held=subscriber.handler.on_dead == "hold", status="dead",
+            )
+        )  # fmt: skip
+
+    @staticmethod
+    def _wait(subscriber: Subscriber, count: int) -> timedelta:
+        """Exponential backoff with jitter of a fifth either way."""
+        policy = subscriber.handler.retry
+        return timedelta(seconds=min(policy.first * 2 ** (count - 1), policy.longest) * random.uniform(0.8, 1.2))
+
+
+def envelope_of(row: Row[Any]) -> Envelope:
+    """The event that a row of `parked_events` or `dead_letters` keeps."""
+    time: datetime = row.event_time
+    return Envelope(row.event_id, row.event_type, row.version, row.source, row.topic, row.partition_key, time,
+                    row.payload, row.headers)  # fmt: skip
+
+
+def describe(error: BaseException) -> str:
+    """An error as one stored line: its type and message, without values that a statement was given."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+    original = getattr(error, "orig", None)
+    return f"{type(error).__name__}: {original if original is not None else error}"[:2000]

@@ -1,0 +1,301 @@
+"""The relay: takes pending rows out of the outbox, hands them to the bus, marks what is safe there.
+
+A crash between publishing and marking publishes again, and the inbox absorbs it. Rows are claimed because they are
+pending,
+never because their number is higher than the last: a transaction that commits late is found like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, bindparam, select, update
+
+from freehold.model.envelope import Envelope
+from freehold.model.errors import BusUnavailable, Refused, Unavailable
+from freehold.model.ids import uuid7
+from freehold.model.ports import Bus
+from freehold.runtime import faultpoints
+from freehold.runtime.host import Host
+from freehold.runtime.lease import Lease
+from freehold.runtime.tables import LONG
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """How the relay works.
+
+    Args:
+        batch: rows claimed by one statement.
+        in_flight: rows published and not yet marked, at most.
+        gather: seconds that answers are gathered for before they are marked together.
+        look_back: seconds within which a row that committed late, with a number already passed, is found under load.
+        idle: seconds between looks when nobody wakes it.
+        tries: how often a row that the bus refuses is tried before it is dead.
+        first_wait: seconds before the second try; doubled each time.
+    """
+
+    batch: int = 500
+    in_flight: int = 4000
+    gather: float = 0.001
+    look_back: float = 0.05
+    idle: float = 0.5
+    tries: int = 5
+    first_wait: float = 1.0
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """A key whose first row the bus refused: it waits, and the key's later rows with it."""
+
+    event_id: UUID
+    retry_at: float
+
+
+@dataclass(slots=True)
+class _Flight:
+    """What is out and not yet marked."""
+
+    ids: set[UUID] = field(default_factory=set)
+    safe: list[UUID] = field(default_factory=list)
+    refused: list[tuple[Envelope, Refused]] = field(default_factory=list)
+    down: bool = False
+    landed: asyncio.Event = field(default_factory=asyncio.Event)
+    passed: int = 0
+    look_back_at: float = 0.0
+
+
+class Relay:
+    """Publishes one service's outbox. Run as many as you like: the lease lets one work.
+
+    Args:
+        host: the running service.
+        bus: where events go.
+        settings: sizes and times.
+        alone: nobody else can be running (an embedded process that holds its data folder): do not wait for a lease
+            that a killed predecessor left behind.
+    """
+
+    def __init__(self, host: Host, bus: Bus, settings: RelaySettings | None = None, *, alone: bool = False) -> None:
+        self._host = host
+        self._bus = bus
+        self._settings = settings or RelaySettings()
+        self._alone = alone
+        self._table = host.tables.outbox
+        self._lease = Lease(host, "relay")
+        self._refusals: dict[tuple[str, str], _Refusal] = {}
+        self._pending = self._pending_statement()
+        self.holding = False
+
+    async def run(self) -> None:
+        """Work until cancelled. Survives a bus and a database that go away for a while."""
+        wait = 0.05
+        while True:
+            try:
+                if await self._lease.acquire(force=self._alone):
+                    self.holding = True
+                    wait = 0.05
+                    await self._pump()
+            except (BusUnavailable, Unavailable) as error:
+                log.warning("%s: the bus is away: %s", self._host.service.name, error)
+            except Exception as error:
+                if not (self._host.engine.is_unavailable(error) or self._host.engine.is_conflict(error)):
+                    log.exception("%s: the relay stumbled and starts over", self._host.service.name)
+                else:
+                    log.warning("%s: the database is away: %s", self._host.service.name, type(error).__name__)
+            finally:
+                self.holding = False
+            wait = min(wait * 2, 5.0)
+            await asyncio.sleep(random.uniform(wait / 2, wait))
+
+    async def stop(self) -> None:
+        """Let another process take over at once."""
+        if self._lease.epoch is not None:
+            await self._lease.release()
+
+    async def _pump(self) -> None:
+        """Claim, publish and mark for as long as the lease is ours and the bus takes events."""
+        flight = _Flight()
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + self._lease.ttl.total_seconds() / 3
+        while True:
+            if loop.time() >= renew_at:
+                if not await self._lease.renew():
+                    return
+                renew_at = loop.time() + self._lease.ttl.total_seconds() / 3
+            claimed = await self._claim(flight)
+            if claimed:
+                await self._publish(claimed, flight)
+            await self._rest(flight, busy=bool(claimed))
+            if not await self._settle(flight):
+                return
+            if flight.down:
+                raise BusUnavailable("it takes nothing now")
+
+    async def _rest(self, flight: _Flight, *, busy: bool) -> None:
+        """Wait for answers of the bus, for a commit, or for the next look."""
+        if busy:
+            await asyncio.sleep(self._settings.gather)
+        elif flight.ids:
+            await self._first(flight.landed.wait(), self._host.outbox.wait(self._settings.idle))
+            if flight.landed.is_set():
+                await asyncio.sleep(self._settings.gather)
+        else:
+            await self._host.outbox.wait(self._next_look())
+        flight.landed.clear()
+
+    @staticmethod
+    async def _first(*waits: Awaitable[Any]) -> None:
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _next_look(self) -> float:
+        now = asyncio.get_running_loop().time()
+        due = [refusal.retry_at - now for refusal in self._refusals.values()]
+        return max(0.01, min([self._settings.idle, *due]))
+
+    # --- claim --------------------------------------------------------------------------------------------------------
+
+    def _pending_statement(self) -> Any:
+        table = self._table
+        return (
+            select(table)
+            .where(
+                table.c.published_at.is_(None), table.c.dead_at.is_(None), table.c.seq > bindparam("passed", type_=LONG)
+            )
+            .order_by(table.c.seq)
+            .limit(bindparam("limit", type_=LONG))
+        )
+
+    async def _claim(self, flight: _Flight) -> list[Envelope]:
+        """Pending rows in their order, without those that are out or wait behind a refusal.
+
+        While rows are out it looks only behind the last one it claimed, so as not to read them again and again; it
+        looks
+        back at all that is pending when nothing is out and every `look_back` seconds, and finds what committed late.
+        """
+        if len(flight.ids) >= self._settings.in_flight:
+            return []
+        now = asyncio.get_running_loop().time()
+        if not flight.ids or now >= flight.look_back_at:
+            flight.passed, flight.look_back_at = 0, now + self._settings.look_back
+        limit = self._settings.batch + (0 if flight.passed else len(flight.ids) + len(self._refusals))
+        async with self._host.engine.read() as connection:
+            rows = (await connection.execute(self._pending, {"limit": limit, "passed": flight.passed})).all()
+        if rows:
+            flight.passed = rows[-1].seq
+        return [
+            envelope
+            for envelope in (self._envelope(row) for row in rows if row.event_id not in flight.ids)
+            if not self._waits(envelope, now)
+        ]
+
+    def _envelope(self, row: Row[Any]) -> Envelope:
+        return Envelope(
+            row.event_id, row.event_type, row.version, self._host.service.name, row.topic, row.partition_key,
+            row.created_at, row.payload, row.headers, row.seq,
+        )  # fmt: skip
+
+    def _waits(self, envelope: Envelope, now: float) -> bool:
+        refusal = self._refusals.get((envelope.topic, envelope.key))
+        return refusal is not None and (envelope.event_id != refusal.event_id or now < refusal.retry_at)
+
+    # --- publish ------------------------------------------------------------------------------------------------------
+
+    async def _publish(self, envelopes: Sequence[Envelope], flight: _Flight) -> None:
+        faultpoints.reach("publish.before")
+        flight.ids.update(envelope.event_id for envelope in envelopes)
+        answers = await self._bus.publish(envelopes)
+        for envelope, answer in zip(envelopes, answers, strict=True):
+            answer.add_done_callback(partial(self._landed, flight, envelope))
+
+    @staticmethod
+    def _landed(flight: _Flight, envelope: Envelope, done: asyncio.Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if done.cancelled() or isinstance(error, BusUnavailable):
+            flight.ids.discard(envelope.event_id)
+            flight.down = True
+        elif error is not None:
+            refused = error if isinstance(error, Refused) else Refused(f"{type(error).__name__}: {error}")
+            flight.refused.append((envelope, refused))
+        else:
+            flight.safe.append(envelope.event_id)
+        flight.landed.set()
+
+    # --- mark ---------------------------------------------------------------------------------------------------------
+
+    async def _settle(self, flight: _Flight) -> bool:
+        """Mark what is safe and count what was refused; False when the lease is lost."""
+        safe, flight.safe = flight.safe, []
+        refused, flight.refused = flight.refused, []
+        if not safe and not refused:
+            return True
+        faultpoints.reach("publish.after")
+        faultpoints.reach("mark.before")
+        async with self._host.engine.write() as connection:
+            held = True
+            if safe:
+                held = await self._mark(connection, safe)
+            for envelope, error in refused:
+                await self._refuse(connection, envelope, error)
+        faultpoints.reach("mark.after")
+        flight.ids.difference_update(safe)
+        flight.ids.difference_update(envelope.event_id for envelope, _ in refused)
+        for key in [k for k, refusal in self._refusals.items() if refusal.event_id in set(safe)]:
+            del self._refusals[key]
+        return held
+
+    async def _mark(self, connection: Any, ids: Sequence[UUID]) -> bool:
+        marked = await connection.execute(
+            update(self._table).where(self._in(ids), self._lease.fence()).values(published_at=self._host.clock.now())
+        )
+        return bool(marked.rowcount)
+
+    def _in(self, ids: Sequence[UUID]) -> ColumnElement[bool]:
+        return self._table.c.event_id.in_(ids)
+
+    async def _refuse(self, connection: Any, envelope: Envelope, error: Refused) -> None:
+        """Count a refusal; the row dies with the last one, and its key goes on."""
+        table, now = self._table, self._host.clock.now()
+        mine = (table.c.event_id == envelope.event_id) & self._lease.fence()
+        row = (await connection.execute(select(table.c.retry_count).where(mine))).one_or_none()
+        if row is None:
+            return
+        count = row.retry_count + 1
+        dead = count >= self._settings.tries
+        await connection.execute(
+            update(table).where(mine).values(retry_count=count, last_error=str(error), dead_at=now if dead else None)
+        )
+        where = (envelope.topic, envelope.key)
+        if dead:
+            self._refusals.pop(where, None)
+            await connection.execute(
+                self._host.tables.dead_letters.insert().values(**self._dead(envelope, count, error))
+            )
+            log.error("%s: %s %s cannot be published", self._host.service.name, envelope.type, envelope.event_id)
+        else:
+            wait = self._settings.first_wait * 2 ** (count - 1) * random.uniform(0.8, 1.2)
+            self._refusals[where] = _Refusal(envelope.event_id, asyncio.get_running_loop().time() + wait)
+
+    def _dead(self, envelope: Envelope, count: int, error: Refused) -> dict[str, Any]:
+        return {
+            "id": uuid7(), "direction": "publish", "consumer_name": None, "event_id": envelope.event_id,
+            "source": envelope.source, "event_type": envelope.type, "version": envelope.version, "topic":
+            envelope.topic,
+            "partition_key": envelope.key, "payload": envelope.payload, "headers": dict(envelope.headers),
+            "event_time": envelope.time, "died_at": self._host.clock.now(), "retry_count": count, "error": str(error),
+            "held": False, "status": "dead",
+        }  # fmt: skip

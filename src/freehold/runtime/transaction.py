@@ -1,0 +1,312 @@
+"""`Tx`: one transaction of one service, with everything that must happen in it or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import Executable, Result, ScalarResult, event, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+
+from freehold.model.access import User
+from freehold.model.ids import uuid7
+from freehold.model.messages import Command, Event, Query
+from freehold.runtime import faultpoints
+from freehold.runtime.context import Asking, Context
+from freehold.runtime.outbox import OutboxRow
+
+if TYPE_CHECKING:
+    from freehold.model.saga import Saga
+    from freehold.model.service import Coalescing
+    from freehold.runtime.host import Host
+
+R = TypeVar("R")
+M = TypeVar("M")
+T = TypeVar("T")
+
+
+class MisuseError(RuntimeError):
+    """A transaction was used in a way that would break a guarantee; the message says which and what to do."""
+
+
+class Tx:
+    """One transaction: rows, events, commands and records that commit together or not at all.
+
+    It opens the database at its first statement, so that what comes before (a call to another service, a look into a
+    cache)
+    holds no lock. Events are written in one statement right before the commit, which keeps them in the order in which
+    transactions got their locks.
+    """
+
+    def __init__(self, host: Host, context: Context, *, readonly: bool) -> None:
+        self.context = context
+        self.readonly = readonly
+        self._host = host
+        self._stack = AsyncExitStack()
+        self._connection: AsyncConnection | None = None
+        self._session: AsyncSession | None = None
+        self._outbox: list[OutboxRow] = []
+        self._delayed: list[tuple[OutboxRow, datetime]] = []
+        self._audit: list[dict[str, Any]] = []
+        self._before_commit: list[Callable[[], Awaitable[None]]] = []
+        self._after_commit: list[Callable[[], None]] = []
+        self._wrote = False
+
+    # --- who, when, with what -----------------------------------------------------------------------------------------
+
+    @property
+    def user(self) -> User | None:
+        """On whose behalf the transaction runs."""
+        return self.context.user
+
+    def now(self) -> datetime:
+        """The time, from the injected clock, in UTC."""
+        return self._host.clock.now()
+
+    def use(self, kind: type[T]) -> T:
+        """Settings or another provided thing, by its type."""
+        return self._host.provided.use(kind)
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    async def connection(self) -> AsyncConnection:
+        """The connection, for Core statements; opened by the first call."""
+        if self._connection is None:
+            opened = self._host.engine.read() if self.readonly else self._host.engine.write()
+            self._connection = await self._stack.enter_async_context(opened)
+            if self._session is not None:
+                self._bind(self._session, self._connection)
+        return self._connection
+
+    async def session(self) -> AsyncSession:
+        """The SQLAlchemy session of this transaction. Do not commit it: the unit of work does."""
+        session = self._lazy_session()
+        await self.connection()
+        return session
+
+    def _lazy_session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = AsyncSession(sync_session_class=ScopedSession, expire_on_commit=False, autoflush=True)
+            self._session.info["tenant"] = self._host.tenant_scope(self.context)
+            if self._connection is not None:
+                self._bind(self._session, self._connection)
+        return self._session
+
+    @staticmethod
+    def _bind(session: AsyncSession, connection: AsyncConnection) -> None:
+        session.bind = connection
+        session.sync_session.bind = connection.sync_connection
+
+    def add(self, row: object) -> None:
+        """Insert a row of a mapped class at the commit, or at the next statement."""
+        self._writing("add a row")
+        self._lazy_session().add(row)
+
+    def add_all(self, rows: Sequence[object]) -> None:
+        """Insert rows."""
+        self._writing("add rows")
+        self._lazy_session().add_all(rows)
+
+    async def delete(self, row: object) -> None:
+        """Delete a row that was read here."""
+        self._writing("delete a row")
+        await (await self.session()).delete(row)
+
+    async def flush(self) -> None:
+        """Send pending inserts and updates now, for their errors or their defaults."""
+        await (await self.session()).flush()
+
+    async def get(self, table: type[M], key: Any, *, lock: bool = False) -> M | None:
+        """The row with this primary key, or None. `lock` holds it against other writers until the end."""
+        session = await self.session()
+        if lock and not self.readonly:
+            return await session.get(table, key, with_for_update=True, populate_existing=True)
+        return await session.get(table, key)
+
+    async def execute(self, statement: Executable, rows: Any = None) -> Result[Any]:
+        """Run a statement through the session; ORM and Core alike."""
+        if getattr(statement, "is_dml", False):
+            self._writing("run a statement that writes")
+        return await (await self.session()).execute(statement, rows)
+
+    async def scalar(self, statement: Executable) -> Any:
+        """The first column of the first row, or None."""
+        if getattr(statement, "is_dml", False):
+            self._writing("run a statement that writes")
+        return await (await self.session()).scalar(statement)
+
+    async def scalars(self, statement: Executable) -> ScalarResult[Any]:
+        """The first column of every row."""
+        if getattr(statement, "is_dml", False):
+            self._writing("run a statement that writes")
+        return await (await self.session()).scalars(statement)
+
+    async def find(self, table: type[M], *conditions: Any, lock: bool = False) -> M | None:
+        """The one row that meets the conditions, or None."""
+        statement = select(table).where(*conditions).limit(1)
+        if lock and not self.readonly:
+            statement = statement.with_for_update()
+        found: M | None = await self.scalar(statement)
+        return found
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def publish(self, *events: Event, after: timedelta | None = None) -> None:
+        """Publish events if, and only if, this transaction commits.
+
+        Args:
+            events: of types that this service declares in `publishes`.
+            after: hold them back for so long.
+        """
+        for message in events:
+            if type(message) not in self._host.published:
+                raise MisuseError(
+                    f"{self._host.service.name} does not publish {type(message).__name__}: "
+                    f"add it to Service(publishes=[…]), or let its owner publish it"
+                )
+            self._enqueue(message, after)
+
+    def send(self, command: Command, *, after: timedelta | None = None) -> None:
+        """Send a command to the service that handles it, if and only if this transaction commits."""
+        self._enqueue(command, after)
+
+    def _enqueue(
+        self,
+        message: Event | Command,
+        after: timedelta | None = None,
+        *,
+        event_id: UUID | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        self._writing("publish")
+        row = OutboxRow.of(message, event_id or uuid7(), {**self.context.event_headers(), **(extra or {})}, self.now())
+        if after is None:
+            self._outbox.append(row)
+        else:
+            self._delayed.append((row, self.now() + after))
+
+    async def ask(self, query: Query[R], *, after_write: bool = False) -> R:
+        """Ask another service, in process or over HTTP.
+
+        Raises the Problem that it answers, or Unavailable. After the first write of this transaction it is refused,
+        since it would hold locks across a network, unless `after_write` says that this is meant.
+        """
+        if self._wrote and not after_write:
+            raise MisuseError(
+                f"{type(query).__name__} is asked after a write: ask first, then write; or pass after_write=True "
+                "and accept that locks are held while the other service answers"
+            )
+        return await self._host.ask(query, Asking(self._host.service.name, self.context))
+
+    async def start(self, saga: Saga, data: BaseModel) -> UUID:
+        """Start a saga of this service in this transaction; its id."""
+        return await self._host.sagas.start(saga, data, self)
+
+    def audit(
+        self,
+        action: str,
+        resource: str,
+        resource_id: object = None,
+        *,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+        actor_id: UUID | None = None,
+        tenant_id: UUID | None = None,
+    ) -> None:
+        """Leave a row in `audit_logs`: who did what to which thing, in which request."""
+        self._writing("write an audit row")
+        user = self.context.user
+        self._audit.append(
+            {
+                "id": uuid7(),
+                "at": self.now(),
+                "actor_id": actor_id or (user.id if user else None),
+                "tenant_id": tenant_id or (user.tenant_id if user else None),
+                "action": action,
+                "resource": resource,
+                "resource_id": None if resource_id is None else str(resource_id),
+                "before": before,
+                "after": after,
+                "request_id": self.context.request_id,
+            }
+        )
+
+    def on_commit(self, function: Callable[[], None]) -> None:
+        """Call the function once the transaction has committed, in this process, if it lives that long."""
+        self._after_commit.append(function)
+
+    def before_commit(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Await the function right before the commit, inside the transaction."""
+        self._before_commit.append(function)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _writing(self, what: str) -> None:
+        if self.readonly:
+            raise MisuseError(f"this transaction is read-only and cannot {what}: declare the route with writes=True")
+        self._wrote = True
+
+    async def finish(self) -> None:
+        """Write what was gathered and commit. The unit of work calls it; nobody else."""
+        for function in self._before_commit:
+            await function()
+        if self._session is not None and not self.readonly:
+            await self.flush()
+        if self._outbox or self._delayed or self._audit:
+            await self._write_gathered(await self.connection())
+        faultpoints.reach("commit.before")
+        await self._stack.aclose()
+        faultpoints.reach("commit.after")
+
+    async def _write_gathered(self, connection: AsyncConnection) -> None:
+        tables = self._host.tables
+        if self._audit:
+            await connection.execute(tables.audit.insert(), self._audit)
+        if self._delayed:
+            rows = [{**row.message(), "due_at": due} for row, due in self._delayed]
+            await connection.execute(tables.delayed.insert(), rows)
+        if self._outbox:
+            await self._host.outbox.write(connection, self._outbox)
+
+    async def abandon(self, error: BaseException) -> None:
+        """Roll back. The unit of work calls it; nobody else."""
+        await self._stack.__aexit__(type(error), error, error.__traceback__)
+
+    def release(self) -> None:
+        """Forget the session's rows; they stay usable as plain objects."""
+        if self._session is not None:
+            self._session.sync_session.expunge_all()
+
+    def committed(self) -> None:
+        """Wake the relay and call what waited for the commit."""
+        if self._outbox:
+            self._host.outbox.wake()
+        for function in self._after_commit:
+            function()
+
+    async def call(self, coalescing: Coalescing, argument: Any) -> Any:
+        """A coalesced call makes its own transaction: from inside one it would wait for itself."""
+        raise MisuseError(f"{coalescing.name} is coalesced: call it with `work.call(…)`, outside a transaction")
+
+
+class ScopedSession(Session):
+    """A session that sees only the rows of one tenant, where the table has tenants."""
+
+
+@event.listens_for(ScopedSession, "do_orm_execute")
+def _scope_to_tenant(state: ORMExecuteState) -> None:
+    scope = state.session.info.get("tenant")
+    if scope is None or state.is_column_load or state.is_relationship_load:
+        return
+    column, tenant = scope
+    for mapper in state.all_mappers:
+        if column in mapper.columns:
+            kind = mapper.class_
+            state.statement = state.statement.options(
+                with_loader_criteria(kind, getattr(kind, column) == tenant, include_aliases=True)
+            )
