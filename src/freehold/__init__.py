@@ -10,6 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from freehold.identity.passwords import Passwords as Passwords
+    from freehold.identity.refresh import RefreshState as RefreshState
+    from freehold.identity.refresh import Verdict as Verdict
+    from freehold.identity.refresh import hash_refresh_token as hash_refresh_token
+    from freehold.identity.refresh import judge as judge
+    from freehold.identity.refresh import new_refresh_token as new_refresh_token
+    from freehold.identity.signatures import InvalidSignature as InvalidSignature
+    from freehold.identity.signatures import TimedSignature as TimedSignature
+    from freehold.identity.tokens import TokenIssuer as TokenIssuer
+    from freehold.identity.tokens import TokenVerifier as TokenVerifier
+    from freehold.identity.verification import InvalidToken as InvalidToken
     from freehold.model.access import User as User
     from freehold.model.access import internal as internal
     from freehold.model.access import owner as owner
@@ -22,8 +33,10 @@ if TYPE_CHECKING:
     from freehold.model.columns import Inet as Inet
     from freehold.model.columns import JsonDocument as JsonDocument
     from freehold.model.columns import Money as Money
+    from freehold.model.columns import MoneyNumber as MoneyNumber
     from freehold.model.columns import Point as Point
     from freehold.model.columns import Portable as Portable
+    from freehold.model.columns import TimeOfDay as TimeOfDay
     from freehold.model.columns import Timestamp as Timestamp
     from freehold.model.columns import UtcDateTime as UtcDateTime
     from freehold.model.columns import round_money as round_money
@@ -36,6 +49,7 @@ if TYPE_CHECKING:
     from freehold.model.messages import Event as Event
     from freehold.model.messages import Query as Query
     from freehold.model.ports import Clock as Clock
+    from freehold.model.ports import SystemClock as SystemClock
     from freehold.model.problem import Problem as Problem
     from freehold.model.problem import not_found as not_found
     from freehold.model.saga import Saga as Saga
@@ -48,22 +62,34 @@ if TYPE_CHECKING:
     from freehold.model.view import Change as Change
     from freehold.model.view import View as View
     from freehold.runtime.context import Context as Context
+    from freehold.runtime.idempotency import Once as Once
+    from freehold.runtime.paging import Listing as Listing
+    from freehold.runtime.paging import Paging as Paging
+    from freehold.runtime.paging import list_rows as list_rows
     from freehold.runtime.transaction import Tx as Tx
     from freehold.runtime.work import Work as Work
 
 _ROOMS = {
+    "identity.passwords": "Passwords",
+    "identity.refresh": "RefreshState Verdict hash_refresh_token judge new_refresh_token",
+    "identity.signatures": "InvalidSignature TimedSignature",
+    "identity.tokens": "TokenIssuer TokenVerifier",
+    "identity.verification": "InvalidToken",
     "model.access": "User internal owner permission public role signature user",
-    "model.columns": "ExactDecimal Inet JsonDocument Money Point Portable Timestamp UtcDateTime round_money soft_ref",
+    "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Point Portable TimeOfDay Timestamp UtcDateTime "
+    "round_money soft_ref",
     "model.errors": "ConfigurationError DeclarationError Unavailable",
     "model.ids": "uuid7",
     "model.messages": "Command Event Query",
-    "model.ports": "Clock",
+    "model.ports": "Clock SystemClock",
     "model.problem": "Problem not_found",
     "model.saga": "Saga Step",
     "model.service": "Retry Service",
     "model.system": "Gateway RateLimit System",
     "model.view": "Change View",
     "runtime.context": "Context",
+    "runtime.idempotency": "Once",
+    "runtime.paging": "Listing Paging list_rows",
     "runtime.transaction": "Tx",
     "runtime.work": "Work",
 }

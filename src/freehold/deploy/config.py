@@ -60,8 +60,12 @@ class Deployment(BaseModel):
 
 
 def read(
-    system: System, name: str = "", *, folder: Path | None = None, environment: Mapping[str, str] | None = None,
-    **given: Any
+    system: System,
+    name: str = "",
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    **given: Any,
 ) -> Deployment:
     """The deployment `name` of a system.
 

@@ -32,9 +32,7 @@ class Unit:
         self._bus = bus
         self.views = Views(host)
         self.parking = Parking(host)
-        self.group = Group(
-            host, [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()], self.parking
-        )
+        self.group = Group(host, [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()], self.parking)
         self.relay = Relay(host, bus, relay, alone=alone)
         self.jobs = Jobs(host)
         self.upkeep = Upkeep(host)
@@ -48,13 +46,18 @@ class Unit:
         if self.group.event_types:
             await self._bus.subscribe(self.host.service.name, self.group.event_types, topics, self.group.deliver)
 
-    def start(self) -> None:
-        """Begin to publish, to retry, and to run jobs."""
+    def start(self, *, timers: bool = True) -> None:
+        """Begin to publish and, with `timers`, to retry, to run jobs and to meet deadlines."""
         name = self.host.service.name
-        self._tasks = [
-            asyncio.create_task(part.run(), name=f"{name} {part.__class__.__name__.lower()}")
-            for part in (self.relay, self.parking, self.jobs, self.upkeep)
-        ]
+        parts = [self.relay, self.parking, self.jobs, self.upkeep] if timers else [self.relay]
+        self._tasks = [asyncio.create_task(p.run(), name=f"{name} {p.__class__.__name__.lower()}") for p in parts]
+
+    async def run_due(self) -> None:
+        """Once, what timers would do by now: deadlines, retries, delayed events and jobs."""
+        await self.host.sagas.run_due()
+        await self.parking.run_due()
+        await self.upkeep.delayed.run_due()
+        await self.jobs.run_due()
 
     async def stop(self) -> None:
         """Finish what is at work and give up leases, so that another process goes on at once."""

@@ -53,16 +53,16 @@ async def provision_schemas(admin_url: str, database: str, accounts: Sequence[Ac
         await _create_database(admin, database)
         await admin.execute(f"REVOKE ALL ON DATABASE {_quoted(database)} FROM PUBLIC")
         for account in accounts:
-            await _create_role(admin, account, inherit="NOINHERIT")
+            await _create_role(admin, account)
     async with _admin(url.set(database=database)) as inside:
         await inside.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
         for account in accounts:
             role, schema, name = _quoted(account.role), _quoted(account.namespace), _quoted(database)
             await inside.execute(
                 f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role};"
-                f"GRANT USAGE ON SCHEMA {schema} TO PUBLIC;"
+                f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;"
                 f"GRANT CONNECT ON DATABASE {name} TO {role};"
-                f"ALTER ROLE {role} SUPERUSER; ALTER ROLE {role} IN DATABASE {name} SET search_path = {schema}"
+                f"ALTER ROLE {role} IN DATABASE {name} SET search_path = {schema}"
             )
     return {account.role: _service_url(url, account, database) for account in accounts}
 
@@ -75,10 +75,18 @@ async def provision_databases(admin_url: str, accounts: Sequence[Account]) -> di
     url = parse_url(admin_url)
     async with _admin(url) as admin:
         for account in accounts:
-            # Its rights in the schema public come by inheritance, from the database's ownership.
-            await _create_role(admin, account, inherit="INHERIT")
+            await _create_role(admin, account)
             await _create_database(admin, account.namespace, owner=account.role)
             await admin.execute(f"REVOKE ALL ON DATABASE {_quoted(account.namespace)} FROM PUBLIC")
+    for account in accounts:
+        async with _admin(url.set(database=account.namespace)) as inside:
+            # The schema belongs to whoever owns the database, whose rights NOINHERIT keeps from the role itself.
+            await inside.execute(
+                "SET ROLE pg_database_owner;"
+                "REVOKE ALL ON SCHEMA public FROM PUBLIC;"
+                f"GRANT ALL ON SCHEMA public TO {_quoted(account.role)};"
+                "RESET ROLE"
+            )
     return {account.role: _service_url(url, account, account.namespace) for account in accounts}
 
 
@@ -129,13 +137,13 @@ async def _admin(url: URL) -> AsyncGenerator[asyncpg.Connection, None]:
         await asyncio.shield(connection.close())
 
 
-async def _create_role(admin: asyncpg.Connection, account: Account, *, inherit: str) -> None:
+async def _create_role(admin: asyncpg.Connection, account: Account) -> None:
     role = _quoted(account.role)
     if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", account.role):
         await admin.execute(f"CREATE ROLE {role}")
     limit = -1 if account.connections is None else int(account.connections)
     await admin.execute(
-        f"ALTER ROLE {role} LOGIN {inherit} NOCREATEDB NOCREATEROLE CONNECTION LIMIT {limit} "
+        f"ALTER ROLE {role} LOGIN NOINHERIT NOCREATEDB NOCREATEROLE CONNECTION LIMIT {limit} "
         f"PASSWORD '{scram_verifier(account.password)}'"
     )
     if not await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,14 @@ Headers = Mapping[bytes, bytes]
 _BEARER = {"WWW-Authenticate": "Bearer"}
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may pass: its context, and who sent it, as the owner of its idempotency keys."""
+
+    context: Context
+    sender: str
+
+
 class Doorkeeper:
     """Reads the tokens of a request and decides whether it may pass a route's access rule; denies by default.
 
@@ -40,7 +49,7 @@ class Doorkeeper:
 
     async def admit(
         self, access: Access | None, headers: Headers, params: Mapping[str, str], request_id: str, client: str | None
-    ) -> Context:
+    ) -> Admitted:
         """The context that the request runs in. Raises the 401 or 403 problem.
 
         `owner(column)` is decided later, in the transaction, by `require_owner`.
@@ -57,8 +66,9 @@ class Doorkeeper:
             user = call.user if call else None
             user = user if access.kind == "signature" else await self._calling_user(headers) or user
             self._require(access, user, params)
-            tenant = self._tenant_of(user, headers)
-        return Context(
+            # What is public is so in every tenant: a token must not show less than no token.
+            tenant = None if access.kind == "public" else self._tenant_of(user, headers)
+        context = Context(
             user=user,
             request_id=request_id,
             tenant_id=tenant,
@@ -67,6 +77,9 @@ class Doorkeeper:
             ip_address=client,
             user_agent=_text(headers, b"user-agent"),
         )
+        if call is not None:
+            return Admitted(context, f"service:{call.service}")
+        return Admitted(context, f"client:{client}" if user is None else str(user.id))
 
     async def _calling_user(self, headers: Headers) -> User | None:
         given = headers.get(b"authorization")

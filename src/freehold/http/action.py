@@ -8,16 +8,20 @@ from typing import Any
 from starlette.responses import Response
 
 from freehold.http.access import needs_row, require_owner
-from freehold.http.answers import Answers
+from freehold.http.answers import JSON, Answers
 from freehold.http.call import Call
+from freehold.http.problems import PROBLEM_JSON
 from freehold.model.access import Access, User
 from freehold.model.errors import DeclarationError
 from freehold.model.routes import Route
 from freehold.runtime.host import Host
+from freehold.runtime.idempotency import Once, Stored, fingerprint
 from freehold.runtime.injection import resolver
 from freehold.runtime.provided import parameters
 from freehold.runtime.transaction import Tx
 from freehold.runtime.work import Work
+
+_REPLAYED = "Idempotent-Replayed"
 
 
 class Action:
@@ -35,38 +39,85 @@ class Action:
         self._host = host
         wanted = parameters(route.handler)
         _check_caller(wanted, route.access, where)
-        found = {name: resolver(kind, host.provided) for name, kind in wanted.items()}
-        self._filled: list[tuple[str, Callable[[Any], Any]]] = [(n, fill) for n, fill in found.items() if fill]
-        self.open = {name: kind for name, kind in wanted.items() if found[name] is None}
+        self._once = next((name for name, kind in wanted.items() if kind in (Once, Once | None)), None)
+        fills = {name: resolver(kind, host.provided) for name, kind in wanted.items() if name != self._once}
+        self._fills: list[tuple[str, Callable[[Any], Any]]] = [(n, fill) for n, fill in fills.items() if fill]
+        self.open = {name: wanted[name] for name, fill in fills.items() if fill is None}
         """The parameters that come from the request, with their annotations."""
+        self._needs_row = needs_row(route.access)
         self._own_transactions = Work in wanted.values()
         if self._own_transactions and Tx in wanted.values():
             raise DeclarationError(where, "takes both Tx and Work", "Take Work to make its own transactions, else Tx")
 
     async def perform(self, call: Call, given: Mapping[str, Any]) -> Response:
-        """Run the handler in a transaction, serialise its answer, commit, and only then give the response."""
+        """Run the handler in a transaction, serialise its answer, commit, and only then give the response.
+
+        With an idempotency key a repeated request gets the first answer. A handler that takes `Once` sees to it itself.
+        """
         work = self._host.work(call.context)
-        if self._own_transactions:
-            if needs_row(self._route.access):
-                async with work.transaction(readonly=True) as tx:
-                    await self._check_owner(tx, call, given)
-            return self.answers.response(await self._call(given, work))
+        once = None
+        if call.key is not None:
+            once = Once(call.sender, call.key, fingerprint(call.method, call.target, call.body), self._route.status_code)
+        if self._once is not None:
+            response = await self._run(work, call, {**given, self._once: once})
+            if once is not None and once.replayed:
+                response.headers[_REPLAYED] = "true"
+            return response
+        if once is None:
+            return await self._run(work, call, given)
+        return await self._run_once(work, once, call, given)
 
-        async def attempt(tx: Tx) -> Response:
-            if needs_row(self._route.access):
+    async def _run(self, work: Work, call: Call, given: Mapping[str, Any]) -> Response:
+        if not self._own_transactions:
+            return await work.run(lambda tx: self._in(tx, call, given), readonly=not self._route.writes)
+        if self._needs_row:
+            async with work.transaction(readonly=True) as tx:
                 await self._check_owner(tx, call, given)
-            return self.answers.response(await self._call(given, tx))
+        return self.answers.response(await self._call(given, work))
 
-        return await work.run(attempt, readonly=not self._route.writes)
+    async def _in(self, tx: Tx, call: Call, given: Mapping[str, Any]) -> Response:
+        if self._needs_row:
+            await self._check_owner(tx, call, given)
+        return self.answers.response(await self._call(given, tx))
+
+    async def _run_once(self, work: Work, once: Once, call: Call, given: Mapping[str, Any]) -> Response:
+        made: Response | None = None
+
+        async def in_steps() -> Stored:
+            nonlocal made
+            made = await self._run(work, call, given)
+            return _stored(made)
+
+        async def in_one(tx: Tx) -> Stored:
+            nonlocal made
+            made = await self._in(tx, call, given)
+            return _stored(made)
+
+        records = self._host.idempotency
+        if self._own_transactions:
+            stored = await records.answer_in_steps(work, once, in_steps)
+        else:
+            stored = await records.answer(work, once, in_one)
+        if made is not None and not once.replayed:
+            return made
+        kind = PROBLEM_JSON if stored.status >= 400 else JSON
+        return Response(stored.body, stored.status, {_REPLAYED: "true"}, kind)
 
     async def _call(self, given: Mapping[str, Any], unit: Tx | Work) -> Any:
-        return await self._route.handler(**given, **{name: fill(unit) for name, fill in self._filled})
+        return await self._route.handler(**given, **{name: fill(unit) for name, fill in self._fills})
 
     async def _check_owner(self, tx: Tx, call: Call, given: Mapping[str, Any]) -> None:
         access = self._route.access
         assert access is not None
         key = given.get(access.param)
         await require_owner(access, tx, call.params[access.param] if key is None else key)
+
+
+def _stored(response: Response) -> Stored:
+    body = getattr(response, "body", None)
+    if not isinstance(body, bytes):
+        raise TypeError("a streamed answer cannot be kept for an Idempotency-Key: declare idempotency='none'")
+    return Stored(response.status_code, body)
 
 
 def _check_caller(wanted: Mapping[str, Any], access: Access | None, where: str) -> None:

@@ -16,7 +16,7 @@ from freehold.model.routes import Route
 _REQUEST = "freehold_request"
 
 
-def add_route(app: FastAPI, path: str, route: Route, action: Action, translator: Translator, responses: Any) -> None:
+def add_route(app: FastAPI, path: str, route: Route, action: Action, translator: Translator, responses: Any, extra: Any) -> None:
     """Add the route to the app, its signature reduced to what FastAPI is to read and document."""
     app.add_api_route(
         path,
@@ -30,6 +30,7 @@ def add_route(app: FastAPI, path: str, route: Route, action: Action, translator:
             "description": inspect.getdoc(route.handler) or "",
             "operation_id": f"{route.handler.__name__}_{route.method.lower()}_{_words(path)}",
             "responses": responses,
+            "openapi_extra": extra,
             **route.options,
         },
     )

@@ -14,6 +14,7 @@ class Call:
 
     Args:
         context: on whose behalf it runs.
+        sender: the user's id, the calling service's name or the client's address: the owner of its idempotency keys.
         method, path: of the request.
         params: path parameters, as text.
         query: the query string, undecoded.
@@ -22,9 +23,15 @@ class Call:
     """
 
     context: Context
+    sender: str
     method: str
     path: str
     params: Mapping[str, str]
     query: bytes
     body: bytes
     key: str | None
+
+    @property
+    def target(self) -> str:
+        """Path and query string."""
+        return f"{self.path}?{self.query.decode('latin-1')}" if self.query else self.path

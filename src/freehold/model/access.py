@@ -16,9 +16,12 @@ Kind = Literal["public", "user", "owner", "role", "permission", "internal", "sig
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The person (or the service's robot) that a request speaks for, as their token says."""
+    """The person (or the service's robot) that a request speaks for, as their token says.
 
-    id: UUID
+    `id` has the type of the system's user ids: UUID, int or str.
+    """
+
+    id: Any
     email: str | None = None
     roles: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.elements import ColumnElement
 
-    from freehold.model.access import User
     from freehold.model.envelope import Envelope
     from freehold.model.messages import Query
 
 R = TypeVar("R")
+C = TypeVar("C", contravariant=True)
 
 
 class Clock(Protocol):
@@ -145,23 +145,12 @@ class Bus(Protocol):
 class Deliver(Protocol):
     """A consumer group's entrance: takes an event into its lanes and answers when it is committed or parked."""
 
-    def __call__(self, event: Envelope) -> asyncio.Future[None]: ...
+    def __call__(self, event: Envelope, /) -> asyncio.Future[None]: ...
 
 
-class Caller(Protocol):
-    """Carries a typed query or command to the service that answers it."""
+class Caller(Protocol[C]):
+    """Carries a typed query or command to the service that answers it, with a context: who asks and on whose behalf."""
 
-    async def ask(self, query: Query[R], context: CallContext) -> R:
+    async def ask(self, query: Query[R], context: C) -> R:
         """The answer. Raises the `Problem` that the other service answered, or `Unavailable` when it cannot be had."""
         ...
-
-
-class CallContext(Protocol):
-    """What travels along with a call: who asks, on whose behalf, until when, and the trace."""
-
-    @property
-    def service(self) -> str: ...
-    @property
-    def user(self) -> User | None: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from pydantic import BaseModel
 
@@ -157,6 +157,6 @@ class Saga:
         return next(saga for saga in (self, *self.former) if saga.version == version)
 
 
-def is_command(action: object) -> bool:
+def is_command(action: object) -> TypeGuard[type[Command]]:
     """Whether a step's action is a command rather than a local function."""
     return isinstance(action, type) and issubclass(action, Command)

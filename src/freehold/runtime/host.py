@@ -12,9 +12,12 @@ from freehold.model.ports import Caller, Clock, Engine, SystemClock
 from freehold.model.service import Coalescing, Service
 from freehold.model.system import System
 from freehold.runtime.context import NOBODY, Asking, Context
+from freehold.runtime.idempotency import Idempotency, IdempotencySettings
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.provided import Provided
 from freehold.runtime.tables import FrameworkTables
+from freehold.runtime.view_tables import ViewTables
+from freehold.runtime.transaction import TenantScope
 from freehold.runtime.work import Work
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ class Host:
         engine: Engine,
         *,
         clock: Clock | None = None,
-        caller: Caller | None = None,
+        caller: Caller[Asking] | None = None,
         given: Mapping[type[Any], Any] | None = None,
     ) -> None:
         from freehold.runtime.sagas import Sagas
@@ -56,7 +59,11 @@ class Host:
         self.identity = f"{service.name}-{uuid4().hex[:12]}"
         self.provided = Provided(service, {Clock: self.clock, **(given or {})})
         self.tables = FrameworkTables(engine.dialect, service.table_names)
+        for view in service.views:
+            ViewTables.of(view, self.tables.metadata)
         self.outbox = Outbox(self.tables)
+        known = IdempotencySettings in self.provided
+        self.idempotency = Idempotency(self, self.provided.use(IdempotencySettings) if known else None)
         self.published: frozenset[type[Event]] = frozenset(service.publishes)
         self.sagas: Sagas = Sagas(self)
         self._coalescers: dict[str, Coalescer] = {}
@@ -91,13 +98,18 @@ class Host:
             found = self._coalescers[declared.name] = Coalescer(self, declared)
         return found
 
-    def tenant_scope(self, context: Context) -> tuple[str, UUID] | None:
-        """The column and value that rows are narrowed to in this context."""
-        if self.system.tenant_column is None or context.tenant_id is None:
+    def tenant_scope(self, context: Context) -> TenantScope | None:
+        """What rows are narrowed to in this context; None: all are visible."""
+        column = self.system.tenant_column
+        if column is None or context.tenant_id is None or self.service.tables is None:
             return None
-        return self.system.tenant_column, context.tenant_id
+        mappers = self.service.tables.registry.mappers
+        tables = [mapper.class_ for mapper in mappers if column in mapper.columns]
+        return TenantScope(column, context.tenant_id, tables)
 
     async def close(self) -> None:
-        """Close what was provided, and the database."""
+        """Answer the coalesced calls that wait, then close what was provided, and the database."""
+        for coalescer in self._coalescers.values():
+            await coalescer.drain()
         await self.provided.close()
         await self.engine.close()

@@ -12,7 +12,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.model.messages import Message
+from freehold.runtime.bulk import BulkInsert
 from freehold.runtime.tables import FrameworkTables
+
+COLUMNS = (
+    "event_id", "aggregate_type", "aggregate_id", "event_type", "version", "topic", "partition_key", "payload", "headers",
+    "created_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +66,36 @@ class Outbox:
     """Writes rows at the end of transactions and wakes the relay once they are committed."""
 
     def __init__(self, tables: FrameworkTables) -> None:
-        self._table = tables.outbox
+        self._insert = BulkInsert(tables.outbox, COLUMNS)
         self._woken = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._commits = 0
+        self._seen = 0
 
     async def write(self, connection: AsyncConnection, rows: Sequence[OutboxRow]) -> None:
-        """Insert the rows in order, in one statement."""
-        await connection.execute(self._table.insert(), [row.columns() for row in rows])
+        """Insert the rows in one statement, their `seq` growing in order."""
+        await self._insert(connection, [row.columns() for row in rows])
 
     def wake(self) -> None:
         """Tell the relay of this process that there is something to publish."""
+        self._commits += 1
         self._woken.set()
+
+    @property
+    def commits(self) -> int:
+        """How often it was woken."""
+        return self._commits
+
+    def drained(self, commits: int) -> None:
+        """The relay found nothing left of what was there at that many commits."""
+        self._seen = commits
+        self._drained.set()
+
+    async def until_drained(self) -> None:
+        """Wait until all that this process has committed is published and marked."""
+        while self._seen < self._commits:
+            self._drained.clear()
+            await self._drained.wait()
 
     async def wait(self, seconds: float) -> None:
         """Until somebody wakes the relay, or so many seconds have passed."""

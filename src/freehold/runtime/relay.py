@@ -132,9 +132,12 @@ class Relay:
                 if not await self._lease.renew():
                     return
                 renew_at = loop.time() + self._lease.ttl.total_seconds() / 3
+            commits = self._host.outbox.commits
             claimed = await self._claim(flight)
             if claimed:
                 await self._publish(claimed, flight)
+            elif not flight.ids and not self._refusals:
+                self._host.outbox.drained(commits)
             await self._rest(flight, busy=bool(claimed))
             if not await self._settle(flight):
                 return

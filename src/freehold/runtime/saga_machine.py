@@ -1,4 +1,4 @@
-"""What a saga does next: a pure function of where it stands and what happened. `sagas` gives it a database and messages."""
+"""What a saga does next: a pure function of where it stands and what happened. `sagas` carries it out."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ class SagaSettings:
         tries: how often a local undo may fail before the saga needs attention.
         first_wait: seconds before the second try of anything; doubled each time.
         longest_wait: seconds between two tries at most.
-        undone_within: how long an undo command may stay unanswered before the saga needs attention. It is not sent again
-            by itself, since its delivery is certain and a second one could have a second effect.
+        undone_within: how long an undo command may stay unanswered before the saga needs attention. It is not sent
+            again by itself: its delivery is certain, and a second one could have a second effect.
         parallel: due instances that one process works on at the same time.
-        idle: seconds between looks for due instances when nobody wakes the process.
     """
 
     tries: int = 10
@@ -32,7 +31,6 @@ class SagaSettings:
     longest_wait: float = 300.0
     undone_within: timedelta = timedelta(minutes=15)
     parallel: int = 4
-    idle: float = 0.5
 
     def backoff(self, tried: int) -> timedelta:
         """How long to wait after so many failed tries."""
@@ -61,8 +59,9 @@ class Effect:
 class State:
     """Where an instance stands.
 
-    `waits_for` says whose move it is: its own `turn` (to send a command or to call a function), or an `answer`. `effects`
-    are those that can be taken back; the last one goes first. `early` are the names of signals that came before their step.
+    `waits_for` says whose move it is: its own `turn` (to send a command or to call a function), or an `answer`.
+    `effects` are those that can be taken back; the last one goes first. `early` are the names of signals that came
+    before their step.
     """
 
     status: Status = "running"
@@ -119,7 +118,7 @@ class Note:
 
 @dataclass(slots=True)
 class Move:
-    """The next state, what to write down, and when the instance is due again: after `due_in`, or never when it is None."""
+    """The next state, what to write down, and when the instance is due again: after `due_in`, never when it is None."""
 
     state: State
     due_in: timedelta | None = None

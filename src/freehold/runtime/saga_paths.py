@@ -40,8 +40,8 @@ class Outcome:
 def explore(saga: Saga) -> list[Outcome]:
     """Every outcome that differs in status or in what is left, each by its shortest path.
 
-    Each action succeeds, fails for good, fails once and succeeds; each answer comes, refuses or stays out. A saga is sound
-    when nothing is left in its compensated outcomes; steps that are left there need an undo.
+    Each action succeeds, fails for good, fails once and succeeds; each answer comes, refuses or stays out. A saga is
+    sound when nothing is left in its compensated outcomes; steps that are left there need an undo.
     """
     once = [replace(step, retries=min(step.retries, 1)) for step in saga.steps]  # more retries open no other way
     machine = SagaMachine(replace(saga, steps=once, former=()), SagaSettings(tries=2))

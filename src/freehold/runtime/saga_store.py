@@ -17,6 +17,8 @@ from freehold.runtime.host import Host
 from freehold.runtime.saga_machine import Effect, Move, Note, SagaMachine, State
 from freehold.runtime.transaction import Tx
 
+UNFINISHED = ("running", "compensating", "needs_attention")
+
 
 @dataclass(slots=True)
 class Instance:
@@ -106,12 +108,13 @@ class SagaStore:
         due = (self._table.c.id == saga_id) & (self._table.c.deadline_at <= tx.now())
         return await self._hold(tx, due, skip_locked=True)
 
-    async def due(self, now: datetime, limit: int) -> list[UUID]:
-        """Instances whose deadline has passed, the longest waiting first."""
-        deadline = self._table.c.deadline_at
-        statement = select(self._table.c.id).where(deadline <= now).order_by(deadline).limit(limit)
+    async def due(self, now: datetime, limit: int) -> list[tuple[UUID, dict[str, str]]]:
+        """Instances whose deadline has passed, with their headers, the longest waiting first."""
+        table = self._table
+        overdue = select(table.c.id, table.c.headers).where(table.c.deadline_at <= now)
         async with self._host.engine.read() as connection:
-            return list((await connection.scalars(statement)).all())
+            rows = await connection.execute(overdue.order_by(table.c.deadline_at).limit(limit))
+            return [(row.id, row.headers) for row in rows]
 
     async def _hold(self, tx: Tx, which: ColumnElement[bool], *, skip_locked: bool = False) -> Instance | None:
         statement = select(self._table).where(which).with_for_update(skip_locked=skip_locked)
@@ -177,11 +180,11 @@ class SagaStore:
         """How many instances have not ended, by saga and status."""
         table = self._table
         statement = (
-            select(table.c.saga, table.c.status, func.count())
-            .where(table.c.status.not_in(FINAL))
+            select(table.c.saga, table.c.status, func.count().label("instances"))
+            .where(table.c.status.in_(UNFINISHED))
             .group_by(table.c.saga, table.c.status)
         )
-        return {(saga, status): count for saga, status, count in await tx.execute(statement)}
+        return {(row.saga, row.status): row.instances for row in await tx.execute(statement)}
 
 
 def moved(instance: Instance, move: Move, now: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -16,6 +17,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from freehold.model.access import User
 from freehold.model.ids import uuid7
 from freehold.model.messages import Command, Event, Query
+from freehold.model.problem import Problem
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Asking, Context
 from freehold.runtime.outbox import OutboxRow
@@ -32,6 +34,15 @@ T = TypeVar("T")
 
 class MisuseError(RuntimeError):
     """A transaction was used in a way that would break a guarantee; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantScope:
+    """Whose rows a transaction sees: in `tables`, those whose `column` is `tenant`."""
+
+    column: str
+    tenant: UUID
+    tables: Sequence[type[Any]]
 
 
 class Tx:
@@ -53,6 +64,7 @@ class Tx:
         self._outbox: list[OutboxRow] = []
         self._delayed: list[tuple[OutboxRow, datetime]] = []
         self._audit: list[dict[str, Any]] = []
+        self._on_open: list[Callable[[AsyncConnection], Awaitable[None]]] = []
         self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self._after_commit: list[Callable[[], None]] = []
         self._wrote = False
@@ -78,7 +90,10 @@ class Tx:
         """The connection, for Core statements; opened by the first call."""
         if self._connection is None:
             opened = self._host.engine.read() if self.readonly else self._host.engine.write()
-            self._connection = await self._stack.enter_async_context(opened)
+            connection = await self._stack.enter_async_context(opened)
+            for function in self._on_open:
+                await function(connection)
+            self._connection = connection
             if self._session is not None:
                 self._bind(self._session, self._connection)
         return self._connection
@@ -111,6 +126,16 @@ class Tx:
         """Insert rows."""
         self._writing("add rows")
         self._lazy_session().add_all(rows)
+
+    async def insert(self, row: object, *, taken: Problem) -> None:
+        """Insert a row now. Raises the problem `taken` when a unique key of it exists already."""
+        self.add(row)
+        try:
+            await self.flush()
+        except Exception as error:
+            if self._host.engine.is_duplicate(error):
+                raise taken from None
+            raise
 
     async def delete(self, row: object) -> None:
         """Delete a row that was read here."""
@@ -236,6 +261,10 @@ class Tx:
             }
         )
 
+    def on_open(self, function: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+        """Await the function with the connection right after the database is opened, before the first statement."""
+        self._on_open.append(function)
+
     def on_commit(self, function: Callable[[], None]) -> None:
         """Call the function once the transaction has committed, in this process, if it lives that long."""
         self._after_commit.append(function)
@@ -295,18 +324,19 @@ class Tx:
 
 
 class ScopedSession(Session):
-    """A session that sees only the rows of one tenant, where the table has tenants."""
+    """A session that sees only the rows of one tenant, where a table has tenants."""
 
 
 @event.listens_for(ScopedSession, "do_orm_execute")
 def _scope_to_tenant(state: ORMExecuteState) -> None:
-    scope = state.session.info.get("tenant")
+    scope: TenantScope | None = state.session.info.get("tenant")
     if scope is None or state.is_column_load or state.is_relationship_load:
         return
-    column, tenant = scope
-    for mapper in state.all_mappers:
-        if column in mapper.columns:
-            kind = mapper.class_
-            state.statement = state.statement.options(
-                with_loader_criteria(kind, getattr(kind, column) == tenant, include_aliases=True)
-            )
+    # For every table with tenants, not only for those whose rows are selected: a count, a join or a subquery must not
+    # see more.
+    state.statement = state.statement.options(
+        *(
+            with_loader_criteria(kind, getattr(kind, scope.column) == scope.tenant, include_aliases=True)
+            for kind in scope.tables
+        )
+    )

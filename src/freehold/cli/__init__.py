@@ -1,0 +1,26 @@
+"""The `freehold` command. Each command parses, calls one function of the rooms below, and prints."""
+
+from __future__ import annotations
+
+import sys
+
+from freehold.model.errors import ConfigurationError, DeclarationError, Unavailable
+
+WRONG = 2
+
+
+def main() -> None:
+    """Run the command line, and end with 0 (well), 1 (something was found or failed) or 2 (wrongly asked)."""
+    from freehold.cli.app import app
+
+    try:
+        app()
+    except (DeclarationError, ConfigurationError) as error:
+        _fail(error, WRONG)
+    except Unavailable as error:
+        _fail(error, 1)
+
+
+def _fail(error: Exception, code: int) -> None:
+    print(f"freehold: {error}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,46 @@
+"""All commands. What a command needs it imports when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from freehold import __version__
+from freehold.cli import check, dead_letters, demo, describe, load, migrate, run
+
+app = typer.Typer(
+    name="freehold",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"freehold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def freehold(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")] = False,
+) -> None:
+    """Systems in which every service owns its data outright.
+
+    SYSTEM is one of three things: the name of a folder here with a system.py (NAME or systems/NAME), a name under
+    [systems] in freehold.toml, or package.module:attribute.
+
+    \b
+    Example:
+      freehold run booking_rush
+      freehold check booking_rush
+    """
+
+
+for command in (run.run, check.check, describe.describe, migrate.migrate, load.load):
+    app.command()(command)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(demo.app, name="demo")

@@ -1,0 +1,94 @@
+"""Finds the system that a command is about."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from freehold.model.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from freehold.model.system import System
+
+CONFIGURATION = "freehold.toml"
+
+SystemName = Annotated[
+    str, typer.Argument(metavar="SYSTEM", help="A name, or package.module:attribute.", show_default=False)
+]
+
+
+def find_system(name: str) -> System:
+    """The system of this name, seen from the working directory.
+
+    Raises:
+        ConfigurationError: there is none, or what is there is not a system.
+    """
+    if not sys.path or sys.path[0] != str(Path.cwd()):
+        sys.path.insert(0, str(Path.cwd()))
+    return _load(_address(name))
+
+
+def _address(name: str) -> str:
+    if ":" in name:
+        return name
+    named = _configured()
+    if name in named:
+        return named[name]
+    for module in (f"systems.{name}", name):
+        if name.isidentifier() and Path(*module.split("."), "system.py").is_file():
+            return f"{module}.system:system"
+    found = sorted({*named, *_here()})
+    raise ConfigurationError(
+        f"system {name!r}",
+        "there is none of this name here",
+        f"Here are: {', '.join(found)}" if found else f"Run it where systems/{name}/system.py is, "
+        f"name it under [systems] in {CONFIGURATION}, or give package.module:attribute",
+    )
+
+
+def _here() -> list[str]:
+    return [path.parent.name for pattern in ("systems/*/system.py", "*/system.py") for path in Path().glob(pattern)]
+
+
+def _configured() -> dict[str, str]:
+    """The `[systems]` of freehold.toml."""
+    path = Path(CONFIGURATION)
+    if not path.is_file():
+        return {}
+    try:
+        systems: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("systems", {})
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(CONFIGURATION, f"is not valid TOML: {error}", "Correct that line") from error
+    for name, address in systems.items():
+        if not isinstance(address, str) or ":" not in address:
+            raise ConfigurationError(
+                f"{CONFIGURATION}: systems.{name}", f"is {address!r}", "Write it like \"package.module:attribute\""
+            )
+    return systems
+
+
+def _load(address: str) -> System:
+    from freehold.model.system import System
+
+    module_name, _, attribute = address.partition(":")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if module_name == missing or module_name.startswith(f"{missing}."):
+            raise ConfigurationError(
+                f"system {address!r}", f"there is no module {missing}", "Run it in the folder that holds it"
+            ) from error
+        raise ConfigurationError(
+            f"system {address!r}", f"needs the module {missing}, which is not there", f"Install {missing}"
+        ) from error
+    found = getattr(module, attribute, None)
+    if not isinstance(found, System):
+        what = f"has no {attribute!r}" if found is None else f"has a {type(found).__name__} there"
+        raise ConfigurationError(f"system {address!r}", f"{module_name} {what}", "Assign it a freehold.System")
+    return found

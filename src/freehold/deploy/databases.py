@@ -1,0 +1,65 @@
+"""Where each service's tables are: a file, a schema or a database of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from freehold.deploy.config import Deployment
+from freehold.deploy.secrets import derive, open_secret
+from freehold.model.errors import ConfigurationError
+from freehold.model.service import Service
+from freehold.model.system import System
+
+SERVER = "FREEHOLD_DATABASE_SERVER"
+
+
+async def open_databases(system: System, deployment: Deployment) -> Mapping[str, str]:
+    """The address of every service's database, with its password; made first where the layout makes them.
+
+    Raises:
+        ConfigurationError: a layout that needs a server, and none is named.
+    """
+    named = {s.name: url for s in system.services if (url := deployment.service(s.name).database)}
+    missing = [service for service in system.services if service.name not in named]
+    if not missing:
+        return named
+    if deployment.layout == "embedded":
+        folder = data_folder(system, deployment)
+        folder.mkdir(parents=True, exist_ok=True)
+        return {**{s.name: f"sqlite:///{folder / s.database}.sqlite" for s in missing}, **named}
+    return {**await _provision(system, deployment, missing), **named}
+
+
+def data_folder(system: System, deployment: Deployment) -> Path:
+    """What this system keeps on this machine: embedded databases, keys, the lock."""
+    return deployment.data.absolute() / system.name
+
+
+async def _provision(system: System, deployment: Deployment, services: list[Service]) -> Mapping[str, str]:
+    from freehold.engines.provision import Account, provision_databases, provision_schemas
+
+    server = os.environ.get(SERVER)
+    if not server:
+        raise ConfigurationError(
+            SERVER,
+            f"is not set, and layout {deployment.layout!r} makes databases on a PostgreSQL server",
+            "Set it to an administrator's URL, or name every service's own database",
+        )
+    secret = open_secret(data_folder(system, deployment))
+    schemas = deployment.layout == "schemas"
+    roles = {s.name: f"{system.name}_{s.name}" for s in services}
+    accounts = [
+        Account(
+            role=roles[s.name],
+            password=derive(secret, f"database/{system.name}/{s.name}"),
+            namespace=s.name if schemas else f"{system.name}_{s.database}",
+        )
+        for s in services
+    ]
+    if schemas:
+        urls = await provision_schemas(server, system.name, accounts)
+    else:
+        urls = await provision_databases(server, accounts)
+    return {name: urls[role] for name, role in roles.items()}

@@ -1,0 +1,34 @@
+"""One process at a time on a data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from freehold.model.errors import ConfigurationError
+
+
+class FolderLock:
+    """Held until released or until the process ends, however it ends: the kernel gives it back.
+
+    Raises:
+        ConfigurationError: another process has it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise ConfigurationError(
+                str(folder.name),
+                "another process already runs this system on this data folder, and the local bus is for one",
+                "Stop the other process, or give this one another folder by FREEHOLD_DATA",
+            ) from None
+
+    def release(self) -> None:
+        """Let another process have it."""
+        os.close(self._file)

@@ -1,0 +1,124 @@
+"""A whole system in one process: every service on its own database, the local bus between them, the gateway in
+front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from freehold.buses.local import LocalBus
+from freehold.deploy.config import Deployment
+from freehold.deploy.databases import data_folder, open_databases
+from freehold.deploy.identities import Identities
+from freehold.deploy.lock import FolderLock
+from freehold.deploy.settings import read_settings
+from freehold.deploy.unit import Unit
+from freehold.engines import open_engine
+from freehold.http import gateway_app, service_app
+from freehold.model.ports import Clock, SystemClock
+from freehold.model.system import System
+from freehold.runtime.calls import LocalCaller
+from freehold.runtime.host import Host
+from freehold.runtime.relay import RelaySettings
+
+
+class Process:
+    """A system running here.
+
+        async with Process(system, deployment) as process:
+            ...                                  # process.app is the gateway, an ASGI application
+
+    Starting makes databases, tables and keys that are missing, and takes the data folder for this process alone.
+
+    Args:
+        system: what to run.
+        deployment: where its data lives.
+        clock: where the time comes from.
+        given: things by type that win over settings and over what services provide; tests substitute with it.
+        timers: False starts no jobs, retries and deadlines of their own accord: whoever moves the clock runs them.
+        relay: sizes and times of the relays.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        deployment: Deployment,
+        *,
+        clock: Clock | None = None,
+        given: Mapping[type[Any], Any] | None = None,
+        timers: bool = True,
+        relay: RelaySettings | None = None,
+    ) -> None:
+        self.system = system
+        self.deployment = deployment
+        self.clock: Clock = clock or SystemClock()
+        self.units: dict[str, Unit] = {}
+        self.bus = LocalBus()
+        self._given = given or {}
+        self._timers = timers
+        self._relay = relay
+        self._lock: FolderLock | None = None
+
+    async def start(self) -> None:
+        """Make what is missing and run. Raises ConfigurationError when something cannot be had."""
+        folder = data_folder(self.system, self.deployment)
+        self._lock = FolderLock(folder)
+        try:
+            self._identities = Identities.open(self.system, folder, self.clock)
+            await self._open_units(await open_databases(self.system, self.deployment))
+            self.app = self._gateway()
+        except BaseException:
+            await self.stop()
+            raise
+        for unit in self.units.values():
+            await unit.prepare()
+        for unit in self.units.values():
+            unit.start(timers=self._timers)
+
+    async def _open_units(self, urls: Mapping[str, str]) -> None:
+        hosts: dict[str, Host] = {}
+        caller = LocalCaller(self.system, hosts)
+        for service in self.system.services:
+            given = {
+                **read_settings(service, self.deployment),
+                **self._identities.given(service.name),
+                **self._given,
+            }
+            engine = open_engine(urls[service.name])
+            host = Host(self.system, service, engine, clock=self.clock, caller=caller, given=given)
+            hosts[service.name] = host
+            self.units[service.name] = Unit(host, self.bus, alone=True, relay=self._relay)
+            await host.create_tables()
+
+    def _gateway(self) -> Any:
+        verifier = self._identities.verifier()
+        self.apps = {
+            name: service_app(
+                unit.host,
+                verifier=verifier,
+                service_verifier=self._identities.service_verifier(name),
+                bus=self.bus,
+            )
+            for name, unit in self.units.items()
+        }
+        return gateway_app(self.system, self.apps)
+
+    async def stop(self) -> None:
+        """Finish what is at work, then let go of everything."""
+        for unit in self.units.values():
+            await unit.stop()
+        await self.bus.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()

@@ -1,0 +1,324 @@
+"""A service's HTTP app: its declared routes behind one front that lets requests in or turns them away."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+
+from freehold.http import metrics, openapi
+from freehold.http.access import Doorkeeper
+from freehold.http.action import Action
+from freehold.http.binding import add_route
+from freehold.http.call import Call
+from freehold.http.health import Check, Draining, readiness
+from freehold.http.lean import LeanRoute
+from freehold.http.limits import check_length, read_body, replay
+from freehold.http.matching import RouteTable, specificity
+from freehold.http.problems import Translator, from_http_exception, problem_response
+from freehold.http.queries import QueryRoute
+from freehold.http.resource import resource_routes
+from freehold.identity import KeyRing, ServiceTokenVerifier, TokenVerifier
+from freehold.model.access import Access, public
+from freehold.model.ids import uuid7
+from freehold.model.problem import Problem
+from freehold.model.routes import MEBIBYTE, Idempotency, Route
+from freehold.runtime.calls import Answering
+from freehold.runtime.host import Host
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
+_BODILESS = ("GET", "HEAD")
+_log = logging.getLogger("freehold.http")
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A route as the front sees it.
+
+    Args:
+        template: its path, for metrics.
+        access, max_body, idempotency, codes: of the declaration.
+        answer: answers without FastAPI; None leaves it to FastAPI.
+        open: no token is looked at.
+    """
+
+    template: str
+    access: Access | None
+    answer: Callable[[Call], Awaitable[Response]] | None = None
+    max_body: int = MEBIBYTE
+    idempotency: Idempotency = "none"
+    codes: Mapping[str, str] | None = None
+    open: bool = False
+
+
+class ServiceApp:
+    """An ASGI app: finds the route, checks access and size, and only then lets a handler see the request.
+
+    Attributes:
+        draining: call `draining.begin()` when the process is told to stop.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        verifier: TokenVerifier | None,
+        service_verifier: ServiceTokenVerifier | None,
+        key_ring: KeyRing | None,
+        checks: Mapping[str, Check],
+        draining: Draining,
+        lifespan: Lifespan | None,
+    ) -> None:
+        self._host = host
+        self._name = host.service.name
+        self.draining = draining
+        self._checks = {"database": host.engine.ping, **checks}
+        self._key_ring = key_ring
+        self._doorkeeper = Doorkeeper(host.system, verifier, service_verifier)
+        self._translator = Translator(host.system.invalid_status, host.engine, self._name)
+        self._fastapi = self._make_fastapi(lifespan)
+        self._table: RouteTable[Mounted] = RouteTable()
+        self._mount_declared()
+        self._mount_own()
+        self._document: dict[str, Any] | None = None
+
+    def openapi(self) -> dict[str, Any]:
+        """The service's OpenAPI document."""
+        if self._document is None:
+            system = self._host.system
+            self._document = openapi.service_document(self._fastapi, f"{system.title or system.name}: {self._name}",
+                                                      self._host.service.version)
+        return self._document
+
+    # --- what is mounted ----------------------------------------------------------------------------------------------
+
+    def _make_fastapi(self, lifespan: Lifespan | None) -> FastAPI:
+        app = FastAPI(
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+            redirect_slashes=False,
+            lifespan=None if lifespan is None else lambda _: lifespan(),
+        )
+        app.add_exception_handler(RequestValidationError, self._on_invalid)
+        app.add_exception_handler(HTTPException, self._on_http_exception)
+        app.add_exception_handler(Exception, self._on_error)
+        return app
+
+    def _mount_declared(self) -> None:
+        service, gateway = self._host.service, self._host.system.gateway
+        routes = [*service.routes, *(made for each in service.resources for made in resource_routes(each, self._host))]
+        for route in sorted(routes, key=lambda route: specificity(route.path)):
+            self._mount(route, gateway.path(route.path))
+        answering = Answering(self._host)
+        for query, answer in service.answered.items():
+            path = gateway.path(query.__query__.path)
+            responder = QueryRoute(query, answering, self._translator).answer
+            self._table.add(query.__query__.method, path, Mounted(path, answer.access, responder))
+
+    def _mount(self, route: Route, path: str) -> None:
+        where = f"{self._name} {route.method} {route.path}"
+        action = Action(route, self._host, where)
+        responses = openapi.problem_responses(route, self._host.system)
+        extra = openapi.extra_of(route)
+        # A lean route is given to FastAPI too, only for the document: the front answers before FastAPI is asked.
+        add_route(self._fastapi, path, route, action, self._translator, responses, extra)
+        answer = LeanRoute(route, action, self._translator, where).answer if route.lean else None
+        mounted = Mounted(path, route.access, answer, route.max_body, route.idempotency, route.invalid)
+        self._table.add(route.method, path, mounted)
+
+    def _mount_own(self) -> None:
+        status = {"status": "ok", "version": self._host.service.version, "service": self._name}
+
+        async def live(_: Call) -> Response:
+            return JSONResponse({"status": "ok"})
+
+        async def ready(_: Call) -> Response:
+            return await readiness(self._checks, self.draining)
+
+        async def numbers(_: Call) -> Response:
+            return metrics.metrics_response()
+
+        async def tell_status(_: Call) -> Response:
+            return JSONResponse(status)
+
+        async def document(_: Call) -> Response:
+            return JSONResponse(self.openapi())
+
+        own = {
+            "/health": live,
+            "/health/live": live,
+            "/ready": ready,
+            "/health/ready": ready,
+            "/metrics": numbers,
+            "/openapi.json": document,
+            f"{self._host.system.gateway.prefix}/status": tell_status,
+        }
+        if self._key_ring is not None:
+            own["/.well-known/jwks.json"] = self._keys
+        for path, answer in own.items():
+            self._table.add("GET", path, Mounted(path, public, answer, open=True))
+
+    async def _keys(self, _: Call) -> Response:
+        assert self._key_ring is not None
+        return JSONResponse(self._key_ring.jwks(), headers={"Cache-Control": "public, max-age=60"})
+
+    # --- a request ----------------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._fastapi(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        outgoing = Outgoing(send, request_id_of(headers))
+        mounted: Mounted | None = None
+        try:
+            mounted, params = self._table.find(scope["method"], scope["path"])
+            response = await self._respond(mounted, params, headers, scope, receive, outgoing)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if outgoing.status:  # FastAPI answered already and tells the server of it once more
+                return
+            codes = (mounted and mounted.codes) or {}
+            response = problem_response(self._translator.problem(error, codes, outgoing.request_id))
+        if response is not None:
+            await response(scope, receive, outgoing)
+        template = mounted.template if mounted else "(none)"
+        metrics.observe(self._name, scope["method"], template, outgoing.status, time.perf_counter() - began)
+
+    async def _respond(
+        self,
+        mounted: Mounted,
+        params: dict[str, str],
+        headers: dict[bytes, bytes],
+        scope: Scope,
+        receive: Receive,
+        outgoing: Outgoing,
+    ) -> Response | None:
+        call = await self._admit(mounted, params, headers, scope, receive, outgoing.request_id)
+        if mounted.answer is not None:
+            return await mounted.answer(call)
+        again = receive if scope["method"] in _BODILESS else replay(call.body, receive)
+        await self._fastapi({**scope, "state": {**scope.get("state", {}), "call": call}}, again, outgoing)
+        return None
+
+    async def _admit(
+        self,
+        mounted: Mounted,
+        params: dict[str, str],
+        headers: dict[bytes, bytes],
+        scope: Scope,
+        receive: Receive,
+        request_id: str,
+    ) -> Call:
+        client = scope["client"][0] if scope.get("client") else None
+        if mounted.open:
+            headers = {}
+        admitted = await self._doorkeeper.admit(mounted.access, headers, params, request_id, client)
+        key = None
+        if mounted.idempotency != "none":
+            key = _key(headers, required=mounted.idempotency == "required")
+        body = b""
+        if scope["method"] not in _BODILESS:
+            check_length(headers, mounted.max_body)
+            body = await read_body(receive, mounted.max_body)
+        return Call(admitted.context, admitted.sender, scope["method"], scope["path"], params, scope["query_string"], body, key)
+
+    # --- FastAPI's own refusals ---------------------------------------------------------------------------------------
+
+    async def _on_invalid(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        mounted, _ = self._table.find(request.method, request.scope["path"])
+        return problem_response(self._translator.invalid(error.errors(), mounted.codes or {}))
+
+    async def _on_http_exception(self, _: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem_response(from_http_exception(error))
+
+    async def _on_error(self, request: Request, error: Exception) -> Response:
+        return problem_response(self._translator.problem(error, {}, request.state.call.context.request_id))
+
+
+class Outgoing:
+    """The way back: gives every answer its request id, and remembers the status."""
+
+    __slots__ = ("_header", "_send", "request_id", "status")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._header = (b"x-request-id", request_id.encode("ascii"))
+        self.request_id = request_id
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), self._header]
+        await self._send(message)
+
+
+def service_app(
+    host: Host,
+    *,
+    verifier: TokenVerifier | None = None,
+    service_verifier: ServiceTokenVerifier | None = None,
+    key_ring: KeyRing | None = None,
+    checks: Mapping[str, Check] | None = None,
+    draining: Draining | None = None,
+    lifespan: Lifespan | None = None,
+) -> ServiceApp:
+    """The ASGI app of a running service.
+
+    Args:
+        host: the running service.
+        verifier: verifies access tokens; None where no route needs a user.
+        service_verifier: verifies the tokens of calling services; None refuses every internal route.
+        key_ring: its public keys are shown at `/.well-known/jwks.json`.
+        checks: what must answer for the service to be ready, by name, besides its database.
+        draining: shared with whoever learns first that the process is to stop.
+        lifespan: entered when the server starts, left when it has stopped serving.
+
+    Raises:
+        DeclarationError: a route that cannot be served as it is declared.
+    """
+    return ServiceApp(
+        host,
+        verifier=verifier,
+        service_verifier=service_verifier,
+        key_ring=key_ring,
+        checks=checks or {},
+        draining=draining or Draining(),
+        lifespan=lifespan,
+    )
+
+
+def request_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """The request's own id where it is short and plain, else a new one."""
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return uuid7().hex
+
+
+def _key(headers: Mapping[bytes, bytes], *, required: bool) -> str | None:
+    given = headers.get(b"idempotency-key") or headers.get(b"x-idempotency-key")
+    if not given:
+        if required:
+            raise Problem(400, "MISSING_IDEMPOTENCY_KEY", "Send an Idempotency-Key header")
+        return None
+    return given.decode("latin-1")

@@ -1,0 +1,21 @@
+"""Every rule there is, as data.
+
+Codes are grouped by ten: 00 ownership, 01 references, 02 imports, 03 events, 04 queries, 05 commands, 06 sagas,
+07 routes.
+"""
+
+from __future__ import annotations
+
+from freehold.inspect.finding import Rule
+from freehold.inspect.rules import commands, events, imports, ownership, queries, references, routes, sagas
+
+RULES: tuple[Rule, ...] = (
+    *ownership.RULES,
+    *references.RULES,
+    *imports.RULES,
+    *events.RULES,
+    *queries.RULES,
+    *commands.RULES,
+    *sagas.RULES,
+    *routes.RULES,
+)

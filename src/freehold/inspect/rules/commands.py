@@ -1,0 +1,53 @@
+"""Commands: each has one handler in the whole system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from freehold.inspect.finding import Finding, Rule
+from freehold.inspect.survey import Survey
+from freehold.model.messages import Command
+
+
+def command_without_handler(survey: Survey) -> Iterator[Finding]:
+    for service, saga in survey.sagas():
+        for step in saga.steps:
+            for action in (step.do, step.undo):
+                if isinstance(action, type) and issubclass(action, Command) and not _handlers(survey, action):
+                    yield Finding(
+                        f"{service.name} saga {saga.name}, step {step.name!r}",
+                        f"sends {action.__message__.name}, which no service carries out",
+                        f"Handle it with @service.handles({action.__name__}) in the service that is to do it",
+                        survey.source.of_call("Step", step.name, service),
+                    )
+
+
+def command_with_two_handlers(survey: Survey) -> Iterator[Finding]:
+    messages = (message for service in survey.services for message in service.consumes())
+    for command in dict.fromkeys(message for message in messages if issubclass(message, Command)):
+        handlers = _handlers(survey, command)
+        if len(handlers) > 1:
+            yield Finding(
+                f"command {command.__message__.name}",
+                f"is carried out by {' and by '.join(handlers)}",
+                "Keep one; whoever else cares consumes the event that it ends with",
+                survey.source.of(command),
+            )
+
+
+def _handlers(survey: Survey, command: type[Command]) -> list[str]:
+    return [
+        f"{s.name}.{handler.name}" for s in survey.services for handler in s.handlers if command in handler.messages
+    ]
+
+
+RULES = (
+    Rule(
+        "FH050",
+        "command-without-handler",
+        "error",
+        "A command that a saga sends is carried out by some service.",
+        command_without_handler,
+    ),
+    Rule("FH051", "command-with-two-handlers", "error", "A command has one handler.", command_with_two_handlers),
+)

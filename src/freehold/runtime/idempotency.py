@@ -1,0 +1,342 @@
+"""A repeated request gets the first answer back and has no second effect.
+
+The answer to a request with an Idempotency-Key becomes a row of `idempotency_records`, in the transaction of the request's
+own effects. The row's primary key decides between two of them, whatever else they see of each other.
+
+What is stored: every answer below 500, refusals included, apart from 408, 425 and 429, which ask to try again. A refusal
+whose transaction rolled back is stored in a transaction of its own: a crash before it loses only an answer without effects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import Row, Select, Text, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from freehold.model.problem import Problem
+from freehold.runtime.bulk import BulkInsert
+from freehold.runtime.transaction import Tx
+from freehold.runtime.work import Work
+
+if TYPE_CHECKING:
+    from freehold.runtime.host import Host
+
+MAX_KEY = 200
+TRY_AGAIN = (408, 425, 429)
+COLUMNS = ("scope", "key", "fingerprint", "status", "body", "created_at", "expires_at")
+
+Identity = tuple[str, str]
+
+
+def fingerprint(method: str, path: str, body: bytes) -> str:
+    """What makes two requests the same: the SHA-256 of method, path and body, in hexadecimal."""
+    return hashlib.sha256(b"%b %b\n%b" % (method.upper().encode(), path.encode(), body)).hexdigest()
+
+
+@dataclass(slots=True)
+class Once:
+    """The idempotency key that a request came with.
+
+    Args:
+        scope: whose key it is: the user's id, or the calling service's name. Keys of different scopes never meet.
+        key: what the client chose, 1 to 200 characters; anything else raises Problem 400.
+        fingerprint: of the request; see `fingerprint`.
+        status: of a coalesced call's success. Other requests say it with their answer.
+
+    `replayed` is True once it was found that the answer is that of an earlier request.
+    """
+
+    scope: str
+    key: str
+    fingerprint: str
+    status: int = 200
+    replayed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.key) <= MAX_KEY or not self.key.isprintable():
+            raise Problem(400, "INVALID_IDEMPOTENCY_KEY", f"Idempotency-Key: give 1 to {MAX_KEY} printable characters")
+
+    @property
+    def identity(self) -> Identity:
+        """What the record is found by."""
+        return self.scope, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer as it goes out: status and body, UTF-8 text."""
+
+    status: int
+    body: bytes
+
+    @classmethod
+    def of(cls, problem: Problem) -> Stored:
+        """The answer that a Problem makes."""
+        return cls(problem.status, to_json(problem.document()))
+
+    def problem(self) -> Problem:
+        """The Problem that the answer was made of."""
+        return Problem.from_document(self.status, from_json(self.body))
+
+    @property
+    def final(self) -> bool:
+        """Whether a repeated request gets this answer: not when trying again is what it asks for."""
+        return self.status < 500 and self.status not in TRY_AGAIN
+
+
+class KeyRefused(Problem):
+    """The key cannot be used now: it belongs to another request, or its first one still runs. It is never stored."""
+
+    @classmethod
+    def reused(cls) -> KeyRefused:
+        """The key came with another request before."""
+        return cls(422, "IDEMPOTENCY_KEY_REUSED", "this Idempotency-Key came with another request before")
+
+    @classmethod
+    def in_progress(cls) -> KeyRefused:
+        """The first request still runs."""
+        return cls(409, "REQUEST_IN_PROGRESS", "the first request with this Idempotency-Key still runs")
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencySettings:
+    """How long records live: `results`, and the marks of requests `in_progress` that nobody ended."""
+
+    results: timedelta = timedelta(hours=24)
+    in_progress: timedelta = timedelta(seconds=60)
+
+
+class Idempotency:
+    """The records of one running service.
+
+    Args:
+        host: the running service.
+        settings: how long records live.
+    """
+
+    def __init__(self, host: Host, settings: IdempotencySettings | None = None) -> None:
+        self._host = host
+        self._settings = settings or IdempotencySettings()
+        self._table = host.tables.idempotency
+        self._insert = BulkInsert(self._table, COLUMNS)
+        self._select = self._selection()
+        self._running: dict[Identity, str] = {}
+
+    # --- a request in one transaction ---------------------------------------------------------------------------------
+
+    async def answer(self, work: Work, once: Once, handler: Callable[[Tx], Awaitable[Stored]]) -> Stored:
+        """Run the handler in a transaction that also stores its answer; a repeated request gets the stored one.
+
+        Raises the handler's errors; Problem 422 when the key came with another request, 409 while its first one still runs.
+        Of two requests at once in different processes one has effects.
+        """
+        with self._alone(once):
+            for attempt in (1, 2):
+                first = await self.find(once)
+                if first is not None:
+                    return first
+                try:
+                    return await work.run(lambda tx: self._handle(once, handler, tx))
+                except KeyRefused:
+                    raise
+                except Problem as problem:
+                    return await self.refuse(work, once, problem)
+                except Exception as error:
+                    # Most likely the record of another process, which the second look finds.
+                    if attempt == 2 or not self._host.engine.is_duplicate(error):
+                        raise
+        raise AssertionError("unreachable")
+
+    async def _handle(self, once: Once, handler: Callable[[Tx], Awaitable[Stored]], tx: Tx) -> Stored:
+        tx.on_open(lambda connection: self._lock(once, connection))
+        try:
+            stored = await handler(tx)
+        except Problem as problem:
+            if problem.keep:
+                await self.record(tx, [(once, Stored.of(problem))])
+            raise
+        await self.record(tx, [(once, stored)])
+        return stored
+
+    async def _lock(self, once: Once, connection: AsyncConnection) -> None:
+        if not await self._host.engine.try_lock(connection, f"idempotency:{once.scope}:{once.key}"):
+            raise KeyRefused.in_progress()
+
+    async def refuse(self, work: Work, once: Once, problem: Problem) -> Stored:
+        """Store a Problem that rolled its transaction back, and raise it; or return the answer of whoever was first."""
+        stored = Stored.of(problem)
+        if problem.keep or not stored.final:
+            raise problem
+
+        async def look_and_record(tx: Tx) -> Stored | None:
+            found = await self.recall(tx, [once])
+            if once.identity in found:
+                return self.replay(once, found[once.identity])
+            await self.record(tx, [(once, stored)])
+            return None
+
+        try:
+            first = await work.run(look_and_record)
+        except Exception as error:
+            if not self._host.engine.is_duplicate(error):
+                raise
+            first = await self.find(once)
+        if first is None:
+            raise problem
+        return first
+
+    async def find(self, once: Once) -> Stored | None:
+        """The stored answer, or None, looked up without a write transaction: a repeated request waits for nobody."""
+        async with self._host.engine.read() as connection:
+            rows = await self._rows(connection, [once.identity])
+        row = rows.get(once.identity)
+        if row is None:
+            return None
+        if row.expires_at <= self._host.clock.now():
+            async with self._host.engine.write() as connection:
+                await self._forget(connection, [row])
+            return None
+        return self.replay(once, row)
+
+    @contextmanager
+    def _alone(self, once: Once) -> Iterator[None]:
+        """Only one request with this key runs in this process."""
+        running = self._running.get(once.identity)
+        if running is not None:
+            raise KeyRefused.in_progress() if running == once.fingerprint else KeyRefused.reused()
+        self._running[once.identity] = once.fingerprint
+        try:
+            yield
+        finally:
+            del self._running[once.identity]
+
+    # --- a request in several transactions ----------------------------------------------------------------------------
+
+    async def answer_in_steps(self, work: Work, once: Once, handler: Callable[[], Awaitable[Stored]]) -> Stored:
+        """Run a handler that makes its own transactions, between a mark and its answer, each committed by itself.
+
+        After a crash, or a cancellation, the mark lapses within `IdempotencySettings.in_progress` and the key runs again:
+        the handler's steps must bear that. After an error the key is free at once. Raises like `answer`.
+        """
+        with self._alone(once):
+            mark = uuid4().hex
+            first = await self._mark(work, once, mark)
+            if first is not None:
+                return first
+            try:
+                stored = await handler()
+            except Problem as problem:
+                await self._finish(work, once, mark, Stored.of(problem))
+                raise
+            except Exception:
+                await self._finish(work, once, mark, None)
+                raise
+            await self._finish(work, once, mark, stored)
+            return stored
+
+    async def _mark(self, work: Work, once: Once, mark: str) -> Stored | None:
+        """Leave a record without a status, its body the mark; or return the answer that is there."""
+
+        async def look_and_mark(tx: Tx) -> Stored | None:
+            found = await self.recall(tx, [once])
+            if once.identity in found:
+                return self.replay(once, found[once.identity])
+            row = self._row(once, tx, None, mark, self._settings.in_progress)
+            await self._insert(await tx.connection(), [row])
+            return None
+
+        try:
+            return await work.run(look_and_mark)
+        except Exception as error:
+            if self._host.engine.is_duplicate(error):
+                raise KeyRefused.in_progress() from error
+            raise
+
+    async def _finish(self, work: Work, once: Once, mark: str, stored: Stored | None) -> None:
+        """Put the answer in the mark's place, or take the mark away; nothing when it lapsed and another took over."""
+        table = self._table
+        mine = (table.c.scope == once.scope) & (table.c.key == once.key)
+        mine &= table.c.status.is_(None) & (table.c.body == mark)
+
+        async def settle(tx: Tx) -> None:
+            if stored is None or not stored.final:
+                await tx.execute(delete(table).where(mine))
+                return
+            expires_at = tx.now() + self._settings.results
+            values = {"status": stored.status, "body": stored.body.decode(), "expires_at": expires_at}
+            await tx.execute(update(table).where(mine).values(**values))
+
+        await work.run(settle)
+
+    # --- the records --------------------------------------------------------------------------------------------------
+
+    async def recall(self, tx: Tx, onces: Sequence[Once]) -> Mapping[Identity, Row[Any]]:
+        """The live records of these keys, by one statement; expired ones are taken out of the way."""
+        connection = await tx.connection()
+        rows = await self._rows(connection, [once.identity for once in onces])
+        expired = [row for row in rows.values() if row.expires_at <= tx.now()]
+        if expired:
+            await self._forget(connection, expired)
+            for row in expired:
+                del rows[row.scope, row.key]
+        return rows
+
+    def replay(self, once: Once, record: Row[Any]) -> Stored:
+        """The answer in a record. Raises KeyRefused when it is another request's, or not there yet."""
+        if record.fingerprint != once.fingerprint:
+            raise KeyRefused.reused()
+        if record.status is None:
+            raise KeyRefused.in_progress()
+        once.replayed = True
+        return Stored(record.status, record.body.encode())
+
+    async def record(self, tx: Tx, answers: Sequence[tuple[Once, Stored]]) -> None:
+        """Store the answers, by one statement. A record that is there already fails it as a duplicate."""
+        rows = [
+            self._row(once, tx, stored.status, stored.body.decode(), self._settings.results)
+            for once, stored in answers
+            if stored.final
+        ]
+        if rows:
+            await self._insert(await tx.connection(), rows)
+
+    @staticmethod
+    def _row(once: Once, tx: Tx, status: int | None, body: str, lifetime: timedelta) -> dict[str, Any]:
+        now = tx.now()
+        return {
+            "scope": once.scope, "key": once.key, "fingerprint": once.fingerprint, "status": status, "body": body,
+            "created_at": now, "expires_at": now + lifetime,
+        }  # fmt: skip
+
+    async def _rows(self, connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, Row[Any]]:
+        wanted = {"scopes": [scope for scope, _ in identities], "keys": [key for _, key in identities]}
+        rows = (await connection.execute(self._select, wanted)).all()
+        return {(row.scope, row.key): row for row in rows}
+
+    def _selection(self) -> Select[Any]:
+        """The records of many keys. On SQLite it also finds keys of the wrong scope, which nobody looks at."""
+        table = self._table
+        if self._host.engine.dialect == "postgresql":
+            arrays = [bindparam(name, type_=ARRAY(Text)) for name in ("scopes", "keys")]
+            wanted = func.unnest(*arrays).table_valued("scope", "key", name="wanted").render_derived()
+            return select(table).join_from(
+                wanted, table, (table.c.scope == wanted.c.scope) & (table.c.key == wanted.c.key)
+            )
+        scopes, keys = (bindparam(name, expanding=True) for name in ("scopes", "keys"))
+        return select(table).where(table.c.scope.in_(scopes), table.c.key.in_(keys))
+
+    async def _forget(self, connection: AsyncConnection, rows: Sequence[Row[Any]]) -> None:
+        table = self._table
+        for row in rows:
+            # The time keeps it from taking the record of somebody who replaced it meanwhile.
+            mine = (table.c.scope == row.scope) & (table.c.key == row.key) & (table.c.expires_at == row.expires_at)
+            await connection.execute(delete(table).where(mine))

@@ -1,0 +1,1 @@
+"""Booking Rush: flash sales of concert seats, held for ten minutes, never sold twice."""

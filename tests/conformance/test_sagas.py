@@ -1,0 +1,473 @@
+"""G7: a saga ends, completed, compensated or in somebody's attention, and each of its effects happens once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from freehold.model.errors import DeclarationError
+from freehold.model.saga import Step
+from freehold.runtime import faultpoints
+from freehold.runtime.saga_machine import SagaSettings
+from freehold.runtime.transaction import MisuseError, Tx
+from freehold.runtime.work import Work
+from tests.databases import Databases
+from tests.saga_world import (
+    APPROVE,
+    CHARGE,
+    CONFIRM,
+    GIFT,
+    RESERVE,
+    AddGift,
+    Approved,
+    CardCharged,
+    CardDeclined,
+    ChargeCard,
+    Checkout,
+    Denied,
+    OrderPlaced,
+    RefundCard,
+    World,
+    checkout,
+    refusal,
+)
+
+Make = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+def make(databases: Databases) -> Make:
+    async def make(*steps: Step) -> World:
+        return await World(await databases.open("shop"), await databases.open("warehouse"), *steps).create()
+
+    return make
+
+
+async def test_all_steps_are_carried_out_in_order(make: Make) -> None:
+    world = await make(RESERVE, CHARGE, GIFT, CONFIRM, APPROVE)
+    await world.place()
+    await world.settle()
+    assert (await world.instance()).step_name == "approve"
+    await world.deliver(world.event(Approved))
+
+    done = await world.instance()
+    assert (done.status, done.deadline_at, done.completed_at) == ("completed", None, world.clock.now())
+    assert done.data["shelf"] == "A1"
+    assert done.data["confirmations"] == 1
+    assert await world.effects() == {"reserve": 1, "charge": 1, "gift": 1, "confirm": 1}
+    assert await world.history() == [
+        "started", "reserve: sent", "reserve: done", "charge: sent", "charge: done", "gift: sent", "gift: done",
+        "confirm: done", "approve: done", "completed",
+    ]  # fmt: skip
+
+
+async def test_a_second_start_event_of_the_same_key_starts_nothing(make: Make) -> None:
+    world = await make(RESERVE)
+    await world.place()
+    await world.place()
+    await world.settle()
+    assert await world.effects() == {"reserve": 1}
+    assert (await world.history()).count("started") == 1
+
+
+async def test_two_start_events_at_once_start_one_instance(make: Make, databases: Databases) -> None:
+    world = await make(RESERVE)
+    other = World(await databases.open("shop"), world.depot.engine, RESERVE)
+    other.order_id = world.order_id
+    await asyncio.gather(world.place(), other.place())
+    assert await world.sent_names() == ["stock.reserve"]
+
+
+async def test_a_saga_starts_with_the_callers_transaction_or_not_at_all(make: Make) -> None:
+    world = await make(RESERVE)
+    data = Checkout(order_id=world.order_id, item="teapot")
+    saga = world.shop.service.sagas[0]
+
+    async def fails(tx: Tx) -> None:
+        await tx.start(saga, data)
+        raise refusal()
+
+    with pytest.raises(Exception, match="NOT_CONFIRMABLE"):
+        await world.shop.work().run(fails)
+    assert await world.sent(world.shop) == []
+    first = await world.shop.work().run(lambda tx: tx.start(saga, data))
+    again = await world.shop.work().run(lambda tx: tx.start(saga, data))
+    assert first == again == (await world.instance()).id
+    assert await world.sent_names() == ["stock.reserve"]
+
+
+async def test_starting_what_the_service_does_not_run_is_refused(make: Make) -> None:
+    world = await make(RESERVE)
+    work = world.shop.work()
+    with pytest.raises(MisuseError, match="does not run saga checkout"):
+        await work.run(lambda tx: tx.start(checkout(CHARGE), Checkout(order_id=uuid4(), item="x")))
+    with pytest.raises(MisuseError, match="starts with Checkout, not OrderPlaced"):
+        await work.run(lambda tx: tx.start(world.saga, OrderPlaced(order_id=uuid4(), item="x")))
+
+
+async def test_a_refused_step_turns_the_saga_back_in_reverse(make: Make) -> None:
+    world = await make(RESERVE, CHARGE, CONFIRM, APPROVE)
+    await world.place()
+    await world.settle()
+    await world.deliver(world.event(Denied))
+    await world.settle()
+    assert await world.status() == "compensated"
+    assert await world.effects() == {}
+    undone = [line for line in await world.history() if line.endswith(": undone")]
+    assert undone == ["confirm: undone", "charge: undone", "reserve: undone"]
+
+
+async def test_an_undo_waits_for_the_answer_of_the_one_before(make: Make) -> None:
+    awaited = Step("second", do=ChargeCard, ok=CardCharged, fail=CardDeclined, undo=RefundCard, timeout="30s")
+    world = await make(awaited, RESERVE, APPROVE)
+    await world.place()
+    await world.settle()
+    await world.deliver(world.event(Denied))
+    assert (await world.sent_names())[2:] == ["stock.release"]
+    await world.settle()
+    assert (await world.sent_names())[2:] == ["stock.release", "card.refund"]
+    assert await world.status() == "compensated"
+
+
+async def test_a_refused_command_is_sent_again_after_a_while(make: Make) -> None:
+    world = await make(CHARGE)
+    world.mood.refuses = {"charge"}
+    await world.place()
+    await world.settle()
+    assert world.mood.calls["charge"] == 1
+    world.mood.refuses = set()
+    world.later(1)
+    await world.settle()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"charge": 1}
+
+
+async def test_a_repeated_refusal_is_no_answer_to_the_next_try(make: Make) -> None:
+    world = await make(CHARGE)
+    world.mood.refuses, world.mood.repeats = {"charge"}, 2
+    await world.place()
+    (command,) = await world.pending()
+    await world.deliver(command)
+    refused, refused_again = await world.pending()
+    await world.deliver(refused)
+    world.later(1)
+    await world.shop.sagas.run_due()
+    await world.deliver(refused_again)
+    world.mood.refuses = set()
+    await world.settle()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"charge": 1}
+
+
+async def test_a_failing_local_step_leaves_nothing_and_is_tried_again(make: Make) -> None:
+    world = await make(CONFIRM)
+    world.mood.confirm = [RuntimeError("no"), RuntimeError("not yet")]
+    await world.place()
+    await world.settle()
+    assert await world.effects() == {}
+    assert (await world.instance()).attempt == 2
+    world.later(1)
+    await world.settle()
+    world.later(1.9)
+    await world.settle()
+    assert world.mood.calls["confirm"] == 2
+    world.later(0.1)
+    await world.settle()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"confirm": 1}
+    assert (await world.instance()).data["confirmations"] == 1
+
+
+async def test_a_local_step_that_keeps_failing_turns_the_saga_back(make: Make) -> None:
+    world = await make(RESERVE, CONFIRM)
+    world.mood.confirm = [RuntimeError(str(n)) for n in range(3)]
+    await world.place()
+    for _ in range(4):
+        await world.settle()
+        world.later(5)
+    found = await world.instance()
+    assert (found.status, found.error) == ("compensated", "RuntimeError: 2")
+    assert world.mood.calls["confirm"] == 3
+    assert await world.effects() == {}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+async def test_a_problem_turns_back_at_once_and_keeps_what_it_says(make: Make, keep: bool) -> None:
+    world = await make(RESERVE, CONFIRM)
+    world.mood.confirm = [refusal(keep=keep)]
+    await world.place()
+    await world.settle()
+    assert await world.status() == "compensated"
+    assert (await world.instance()).error == "NOT_CONFIRMABLE: the order has expired"
+    assert world.mood.calls["confirm"] == 1
+    assert await world.effects() == ({"confirm": 1} if keep else {})
+
+
+async def slow(data: Checkout, tx: Tx) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_local_step_that_takes_too_long_has_failed(make: Make) -> None:
+    world = await make(RESERVE, Step("slow", do=slow, timeout="10ms"))
+    await world.place()
+    await world.settle()
+    assert (await world.instance()).error == "StepTimeout: slow took longer than 0.01 s"
+    assert await world.effects() == {}
+
+
+async def unreachable(data: Checkout, tx: Tx) -> None:
+    raise ConnectionRefusedError("the gateway is down")
+
+
+async def test_a_local_step_that_cannot_reach_something_is_not_mistaken_for_the_database(make: Make) -> None:
+    world = await make(RESERVE, Step("call", do=unreachable))
+    await world.place()
+    await world.settle()
+    assert await world.status() == "compensated"
+
+
+async def test_a_step_without_an_answer_is_turned_back_and_its_command_has_no_effect_any_more(make: Make) -> None:
+    world = await make(RESERVE)
+    await world.place()
+    world.later(29)
+    await world.shop.sagas.run_due()
+    assert await world.status() == "running"
+    world.later(1)
+    await world.shop.sagas.run_due()
+    do, undo = await world.pending()
+    assert undo.headers["undoes"] == f"{do.event_id}/stock.reserve"
+    await world.deliver(undo)
+    await world.deliver(do)
+    await world.settle()
+    assert await world.status() == "compensated"
+    assert await world.effects() == {}
+    assert world.mood.calls["reserve"] == 0
+
+
+async def test_an_answer_that_comes_too_late_changes_nothing(make: Make) -> None:
+    world = await make(CHARGE, RESERVE)
+    await world.place()
+    await world.deliver((await world.pending())[0])
+    await world.deliver((await world.pending())[0])
+    await world.deliver((await world.pending())[0])
+    world.later(30)
+    await world.shop.sagas.run_due()
+    await world.settle()
+    assert await world.status() == "compensated"
+    assert await world.effects() == {}
+    assert world.mood.calls == {"charge": 1, "reserve": 1, "release": 1, "refund": 1}
+
+
+async def test_an_undo_of_a_known_effect_is_carried_out_however_old_the_inbox_is(make: Make) -> None:
+    world = await make(CHARGE, APPROVE)
+    await world.place()
+    await world.settle()
+    async with world.depot.engine.write() as connection:
+        await connection.execute(world.depot.tables.consumed.delete())
+    await world.deliver(world.event(Denied))
+    await world.settle()
+    assert await world.effects() == {}
+
+
+async def test_a_step_that_is_not_critical_may_fail(make: Make) -> None:
+    world = await make(RESERVE, GIFT, CHARGE)
+    world.mood.refuses = {"gift"}
+    await world.place()
+    await world.settle()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"reserve": 1, "charge": 1}
+    assert "gift: skipped" in await world.history()
+
+
+async def test_an_effect_that_nobody_knows_of_is_taken_back_with_the_rest(make: Make) -> None:
+    world = await make(GIFT, APPROVE)
+    await world.place()
+    await world.deliver((await world.pending())[0])
+    world.later(30)
+    await world.shop.sagas.run_due()
+    await world.settle()
+    assert await world.effects() == {"gift": 1}
+    await world.deliver(world.event(Denied))
+    await world.settle()
+    assert await world.effects() == {}
+    assert await world.status() == "compensated"
+
+
+async def test_a_signal_may_overtake_the_step_before_it(make: Make) -> None:
+    world = await make(RESERVE, APPROVE, CHARGE)
+    await world.place()
+    deadline = (await world.instance()).deadline_at
+    await world.deliver(world.event(Approved))
+    assert (await world.instance()).deadline_at == deadline
+    await world.settle()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"reserve": 1, "charge": 1}
+
+
+async def test_an_undo_that_keeps_failing_needs_attention_and_goes_on_when_resumed(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await make(RESERVE, CONFIRM, APPROVE)
+    world.mood.unconfirm = [RuntimeError("stuck") for _ in range(10)]
+    await world.place()
+    await world.settle()
+    await world.deliver(world.event(Denied))
+    for _ in range(10):
+        await world.settle()
+        world.later(600)
+    found = await world.instance()
+    assert (found.status, found.error, found.deadline_at) == ("needs_attention", "RuntimeError: stuck", None)
+    assert world.mood.calls["unconfirm"] == 10
+    assert await world.effects() == {"reserve": 1, "confirm": 1}
+    assert "needs attention at step 'confirm'" in caplog.text
+    async with world.shop.work().transaction(readonly=True) as tx:
+        assert await world.shop.sagas.unfinished(tx) == {("checkout", "needs_attention"): 1}
+        (listed,) = await world.shop.sagas.instances(tx, status="needs_attention")
+    assert listed == found
+
+    await world.shop.sagas.resume(found.id)
+    await world.settle()
+    assert await world.status() == "compensated"
+    assert await world.effects() == {}
+    with pytest.raises(MisuseError, match="needs no attention"):
+        await world.shop.sagas.resume(found.id)
+    with pytest.raises(LookupError):
+        await world.shop.sagas.resume(uuid4())
+
+
+async def test_an_unanswered_undo_needs_attention_until_its_answer_comes(make: Make) -> None:
+    world = await make(RESERVE, APPROVE)
+    await world.place()
+    await world.settle()
+    await world.deliver(world.event(Denied))
+    world.later(SagaSettings().undone_within.total_seconds())
+    await world.shop.sagas.run_due()
+    assert await world.status() == "needs_attention"
+    await world.settle()
+    assert await world.status() == "compensated"
+    assert world.mood.calls["release"] == 1
+
+
+async def test_a_command_that_cannot_be_built_turns_the_saga_back(make: Make) -> None:
+    def broken(data: Any) -> AddGift:
+        return AddGift(order_id="secret")  # type: ignore[arg-type]
+
+    world = await make(RESERVE, Step("gift", do=AddGift, ok=CardCharged, timeout="1m", build=broken))
+    await world.place()
+    await world.settle()
+    found = await world.instance()
+    assert found.status == "compensated"
+    assert "order_id" in str(found.error)
+    assert "secret" not in str(found.error)
+    assert await world.effects() == {}
+
+
+async def test_a_new_process_goes_on_where_the_old_one_was(make: Make, databases: Databases) -> None:
+    world = await make(RESERVE, CONFIRM, CHARGE)
+    await world.place()
+    for _ in range(3):  # the command, its answer, and then the turn of the local step
+        world.shop = world.start_shop(world.saga, await databases.open("shop"))
+        for envelope in await world.pending():
+            await world.deliver(envelope)
+    world.shop = world.start_shop(world.saga, await databases.open("shop"))
+    await world.settle()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"reserve": 1, "confirm": 1, "charge": 1}
+
+
+async def test_a_timeout_survives_a_restart(make: Make, databases: Databases) -> None:
+    world = await make(RESERVE)
+    await world.place()
+    world.shop = world.start_shop(world.saga, await databases.open("shop"))
+    world.later(30)
+    await world.settle()
+    assert await world.status() == "compensated"
+
+
+async def test_running_instances_finish_on_their_version(make: Make, databases: Databases) -> None:
+    world = await make(RESERVE, CHARGE)
+    await world.place()
+    new = checkout(RESERVE, version=2, former=(world.saga,))
+    world.shop = world.start_shop(new, await databases.open("shop"))
+    await world.settle()
+    assert await world.effects() == {"reserve": 1, "charge": 1}
+    assert (await world.instance()).version == 1
+
+    world.order_id = uuid4()
+    await world.place()
+    await world.settle()
+    assert ((await world.instance()).version, await world.effects()) == (2, {"reserve": 1})
+
+
+async def test_an_instance_of_a_forgotten_version_says_so(make: Make, databases: Databases) -> None:
+    world = await make(RESERVE)
+    await world.place()
+    world.shop = world.start_shop(checkout(RESERVE, version=2), await databases.open("shop"))
+    with pytest.raises(LookupError, match=r"version 1, which is not declared.*former"):
+        await world.settle()
+
+
+async def test_several_processes_do_what_is_due_once(make: Make, databases: Databases) -> None:
+    world = await make(CONFIRM)
+    orders = [uuid4() for _ in range(8)]
+    for world.order_id in orders:
+        await world.place()
+    processes = [world.shop, *[world.start_shop(world.saga, await databases.open("shop")) for _ in range(2)]]
+    await asyncio.gather(*(process.sagas.run_due() for process in processes))
+    await world.settle()
+    for world.order_id in orders:
+        assert (await world.instance()).data["confirmations"] == 1
+        assert await world.effects() == {"confirm": 1}
+
+
+async def test_a_failure_is_counted_once_when_several_processes_meet_it(make: Make, databases: Databases) -> None:
+    world = await make(CONFIRM)
+    world.mood.confirm = [RuntimeError("no") for _ in range(3)]
+    await world.place()
+    processes = [world.shop, *[world.start_shop(world.saga, await databases.open("shop")) for _ in range(2)]]
+    await asyncio.gather(*(process.sagas.run_due() for process in processes))
+    assert (await world.instance()).attempt == 2
+
+
+async def test_everything_an_instance_says_is_on_the_trail_of_its_start(make: Make) -> None:
+    world = await make(CONFIRM, CHARGE)
+    start = world.event()
+    trail = {"correlationid": "request-1", "tenantid": str(uuid4()), "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    start = type(start)(*[getattr(start, name) for name in start.__slots__ if name not in ("headers", "seq")], trail)
+    await world.deliver(start)
+    await world.shop.sagas.run_due()
+    (command,) = await world.sent(world.shop)
+    assert command.headers == trail | {"causationid": str((await world.instance()).id)}
+
+
+async def test_the_points_where_a_process_may_die_are_passed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr(faultpoints, "on_reach", lambda point: passed.append(point) if "saga" in point else None)
+    world = await make(CONFIRM, APPROVE)
+    await world.place()
+    await world.settle()
+    await world.deliver(world.event(Denied))
+    await world.settle()
+    assert passed == ["saga.before_step", "saga.after_step", "saga.before_compensation", "saga.after_compensation"]
+
+
+async def test_an_instance_that_is_due_wakes_the_process(make: Make) -> None:
+    world = await make(CONFIRM)
+    await world.place()
+    async with asyncio.timeout(5):
+        await world.shop.sagas.wait(60)
+
+
+async def takes_work(data: Checkout, work: Work) -> None: ...
+
+
+def test_a_local_step_may_not_make_transactions_of_its_own(tmp_path: Any) -> None:
+    from freehold.engines import open_engine
+
+    engine = open_engine(f"sqlite:///{tmp_path}/x.db")
+    with pytest.raises(DeclarationError, match="takes a Work"):
+        World(engine, engine, Step("bad", do=takes_work))

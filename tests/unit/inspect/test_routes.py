@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from freehold import Portable, Query, Service, System, Tx, internal, public, user
+from freehold.inspect import Violation, check
+
+
+def only(*services: Service) -> Violation:
+    found = check(System("shop", services))
+    assert len(found) == 1, [str(violation) for violation in found]
+    return found[0]
+
+
+def clean(*services: Service) -> bool:
+    return check(System("shop", services)) == []
+
+
+def test_a_route_without_access() -> None:
+    orders = Service("orders")
+
+    @orders.get("/orders")
+    async def listed() -> None: ...
+
+    @orders.get("/orders/mine", access=user)
+    async def mine() -> None: ...
+
+    found = only(orders)
+
+    assert (found.code, found.severity, found.where) == ("FH070", "error", "orders GET /api/v1/orders")
+    assert found.line == listed.__code__.co_firstlineno
+
+
+def test_two_services_cannot_serve_one_public_path() -> None:
+    orders, sales = Service("orders"), Service("sales")
+
+    @orders.get("/orders/{id}", access=user)
+    async def one(id: UUID) -> None: ...
+
+    @sales.get("/orders/{order_id}", access=public)
+    async def another(order_id: UUID) -> None: ...
+
+    found = only(orders, sales)
+
+    assert (found.code, found.where) == ("FH071", "sales GET /api/v1/orders/{order_id}")
+    assert "served by orders too" in found.message
+
+
+def test_two_services_may_have_the_same_internal_path_and_other_methods() -> None:
+    orders, sales = Service("orders"), Service("sales")
+    for service in (orders, sales):
+
+        @service.get("/internal/status", access=internal)
+        async def status() -> None: ...
+
+        @service.route("POST" if service is orders else "PUT", "/orders", access=user)
+        async def write() -> None: ...
+
+    assert clean(orders, sales)
+
+
+class Base(Portable, DeclarativeBase):
+    pass
+
+
+class Note(Base):
+    __tablename__ = "notes"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    text: Mapped[str]
+
+
+class NoteInfo(BaseModel):
+    text: str
+
+
+class GetNote(Query[NoteInfo], path="/notes/{note_id}"):
+    note_id: UUID
+
+
+def test_a_resource_and_a_public_answer_are_routes_as_well() -> None:
+    notes = Service("notes", tables=Base)
+    notes.resource(Note, "/notes", read=public, write=user)
+
+    @notes.answers(GetNote, access=user)
+    async def get_note(query: GetNote, tx: Tx) -> NoteInfo:
+        return NoteInfo(text="")
+
+    found = only(notes)
+
+    assert (found.code, found.where) == ("FH071", "notes GET /api/v1/notes/{note_id}")
