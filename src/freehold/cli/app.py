@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from freehold import __version__
 from freehold.cli import check, dead_letters, demo, describe, load, migrate, run
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"freehold {__version__}")
+        print(f"freehold {metadata.version('freehold')}")
         raise typer.Exit
 
 

@@ -57,7 +57,9 @@ class Action:
         work = self._host.work(call.context)
         once = None
         if call.key is not None:
-            once = Once(call.sender, call.key, fingerprint(call.method, call.target, call.body), self._route.status_code)
+            once = Once(
+                call.sender, call.key, fingerprint(call.method, call.target, call.body), self._route.status_code
+            )
         if self._once is not None:
             response = await self._run(work, call, {**given, self._once: once})
             if once is not None and once.replayed:

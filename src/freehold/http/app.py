@@ -32,6 +32,7 @@ from freehold.http.resource import resource_routes
 from freehold.identity import KeyRing, ServiceTokenVerifier, TokenVerifier
 from freehold.model.access import Access, public
 from freehold.model.ids import uuid7
+from freehold.model.ports import Bus
 from freehold.model.problem import Problem
 from freehold.model.routes import MEBIBYTE, Idempotency, Route
 from freehold.runtime.calls import Answering
@@ -99,8 +100,9 @@ class ServiceApp:
         """The service's OpenAPI document."""
         if self._document is None:
             system = self._host.system
-            self._document = openapi.service_document(self._fastapi, f"{system.title or system.name}: {self._name}",
-                                                      self._host.service.version)
+            self._document = openapi.service_document(
+                self._fastapi, f"{system.title or system.name}: {self._name}", self._host.service.version
+            )
         return self._document
 
     # --- what is mounted ----------------------------------------------------------------------------------------------
@@ -237,7 +239,9 @@ class ServiceApp:
         if scope["method"] not in _BODILESS:
             check_length(headers, mounted.max_body)
             body = await read_body(receive, mounted.max_body)
-        return Call(admitted.context, admitted.sender, scope["method"], scope["path"], params, scope["query_string"], body, key)
+        return Call(
+            admitted.context, admitted.sender, scope["method"], scope["path"], params, scope["query_string"], body, key
+        )
 
     # --- FastAPI's own refusals ---------------------------------------------------------------------------------------
 
@@ -278,6 +282,7 @@ def service_app(
     verifier: TokenVerifier | None = None,
     service_verifier: ServiceTokenVerifier | None = None,
     key_ring: KeyRing | None = None,
+    bus: Bus | None = None,
     checks: Mapping[str, Check] | None = None,
     draining: Draining | None = None,
     lifespan: Lifespan | None = None,
@@ -289,7 +294,8 @@ def service_app(
         verifier: verifies access tokens; None where no route needs a user.
         service_verifier: verifies the tokens of calling services; None refuses every internal route.
         key_ring: its public keys are shown at `/.well-known/jwks.json`.
-        checks: what must answer for the service to be ready, by name, besides its database.
+        bus: must answer for the service to be ready, as its database must.
+        checks: what else must answer, by name.
         draining: shared with whoever learns first that the process is to stop.
         lifespan: entered when the server starts, left when it has stopped serving.
 
@@ -301,7 +307,7 @@ def service_app(
         verifier=verifier,
         service_verifier=service_verifier,
         key_ring=key_ring,
-        checks=checks or {},
+        checks={**({"bus": bus.ping} if bus is not None else {}), **(checks or {})},
         draining=draining or Draining(),
         lifespan=lifespan,
     )

@@ -16,7 +16,9 @@ from freehold.model.routes import Route
 _REQUEST = "freehold_request"
 
 
-def add_route(app: FastAPI, path: str, route: Route, action: Action, translator: Translator, responses: Any, extra: Any) -> None:
+def add_route(
+    app: FastAPI, path: str, route: Route, action: Action, translator: Translator, responses: Any, extra: Any
+) -> None:
     """Add the route to the app, its signature reduced to what FastAPI is to read and document."""
     app.add_api_route(
         path,

@@ -29,8 +29,10 @@ class LeanRoute:
         self._codes = route.invalid
         self._params = [(name, TypeAdapter(kind)) for name, kind in action.open.items() if name in in_path]
         bodies = [(name, kind) for name, kind in action.open.items() if name not in in_path]
-        if len(bodies) > 1 or any(inspect.signature(route.handler).parameters[name].default is not inspect.Parameter.empty
-                                  for name, _ in bodies):
+        if len(bodies) > 1 or any(
+            inspect.signature(route.handler).parameters[name].default is not inspect.Parameter.empty
+            for name, _ in bodies
+        ):
             raise DeclarationError(
                 where,
                 f"a lean route reads one body and its path, not {', '.join(name for name, _ in bodies)}",

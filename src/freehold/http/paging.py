@@ -116,7 +116,9 @@ def read_cursor(cursor: str, columns: Sequence[InstrumentedAttribute[Any]]) -> l
         raise Problem(400, "INVALID_CURSOR", "The cursor is not one that this list gave") from None
 
 
-def _after(columns: Sequence[InstrumentedAttribute[Any]], values: Sequence[Any], descending: bool) -> ColumnElement[bool]:
+def _after(
+    columns: Sequence[InstrumentedAttribute[Any]], values: Sequence[Any], descending: bool
+) -> ColumnElement[bool]:
     alternatives = []
     for at, column in enumerate(columns):
         beyond = column < values[at] if descending else column > values[at]

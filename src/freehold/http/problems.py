@@ -135,7 +135,9 @@ def _field(location: Sequence[Any]) -> str:
 
 def _code(field: str, error: Any, codes: Mapping[str, str]) -> str | None:
     kind: str = error["type"]
-    return codes.get(field) or (kind if kind.isupper() else None)  # PydanticCustomError("WEAK_PASSWORD", …) names its code
+    return codes.get(field) or (
+        kind if kind.isupper() else None
+    )  # PydanticCustomError("WEAK_PASSWORD", …) names its code
 
 
 def _sentence(error: Any) -> str:

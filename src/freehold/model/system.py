@@ -68,6 +68,9 @@ class System:
         tenant_column: the column that scopes rows to the caller's tenant; None without tenants.
         tenant_free_roles: roles that see every tenant's rows.
         invalid_status: the status for a request that does not fit its model.
+        data_sets: `module:function` that loads demo and load data, for `freehold load` and the first `freehold run`:
+            `async def (works: Mapping[str, Work], which: str, progress: Callable[[str, int, int], None]) -> None`,
+            idempotent.
         title, version: for the documents.
     """
 
@@ -78,6 +81,7 @@ class System:
     tenant_column: str | None = None
     tenant_free_roles: tuple[str, ...] = ()
     invalid_status: int = 422
+    data_sets: str = ""
     title: str = ""
     version: str = "1.0.0"
 

@@ -15,7 +15,7 @@ STEP = 500
 
 
 class Delayed:
-    """Moves due messages of one service into its outbox. Any process may; one at a time does, which keeps their order."""
+    """Moves due messages of one service into its outbox. Any process may; one at a time does, to keep their order."""
 
     def __init__(self, host: Host) -> None:
         self._host = host

@@ -1,4 +1,4 @@
-"""Jobs: functions that run at an interval, in one process at a time; what was missed runs once, not as often as missed."""
+"""Jobs: functions that run at an interval, in one process at a time; what was missed runs once, not many times."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class LeaseLost(Exception):
 class Jobs:
     """The jobs of one running service.
 
-    A job that takes a `Tx` runs in one transaction with its row in `scheduled_jobs`: its effects and the fact that it ran
-    commit together. One that takes `Work`, or neither, runs under a lease and makes its own transactions; after a crash it
-    runs again. The first run is due when the job is first seen; later ones keep the rhythm of that.
+    A job that takes a `Tx` runs in one transaction with its row in `scheduled_jobs`: its effects and the fact that it
+    ran commit together. One that takes `Work`, or neither, runs under a lease and makes its own transactions; after a
+    crash it runs again. The first run is due when the job is first seen; later ones keep the rhythm of that.
     """
 
     def __init__(self, host: Host) -> None:
@@ -45,6 +45,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {job.name: job for job in host.service.jobs}
         self._calls = {job.name: bind(job.function, leading=0) for job in host.service.jobs}
         self._at_work: set[str] = set()
+        self._woken = asyncio.Event()
 
     def add(self, name: str, every: timedelta, function: Callable[..., Any]) -> None:
         """A job besides the service's own. Raises DeclarationError when the name is taken."""
@@ -62,13 +63,13 @@ class Jobs:
             while True:
                 pause = LOOK
                 try:
-                    for name in await self._due():
-                        running.add(task := asyncio.create_task(self._run_logged(name), name=f"job {name}"))
+                    for name, scheduled in (await self._due()).items():
+                        running.add(task := asyncio.create_task(self._run_alone(name, scheduled), name=f"job {name}"))
                         task.add_done_callback(running.discard)
                     pause = await self._pause()
                 except Exception as error:
                     self._log_stumble(error)
-                await asyncio.sleep(pause)
+                await self._sleep(pause)
         finally:
             for task in running:
                 task.cancel()
@@ -77,7 +78,7 @@ class Jobs:
 
     async def run_due(self) -> list[str]:
         """Run every due job once, one after another, as declared; the names of those that ran here, well or not."""
-        return [name for name in await self._due() if await self._run(name) is not None]
+        return [name for name, scheduled in (await self._due()).items() if await self._run(name, scheduled) is not None]
 
     async def run_now(self, name: str) -> None:
         """Run the job now, due or not. Raises what it raises, a 404 Problem when there is none of that name, and a 409
@@ -85,8 +86,8 @@ class Jobs:
         """
         if name not in self._jobs:
             raise Problem(404, "UNKNOWN_JOB", f"{self._host.service.name} has no job {name!r}")
-        await self._register()
-        outcome = None if name in self._at_work else await self._run(name, forced=True)
+        scheduled = (await self._register())[name]
+        outcome = None if name in self._at_work else await self._run(name, scheduled, forced=True)
         if outcome is None:
             raise Problem(409, "JOB_RUNNING", f"the job {name} is running")
         if isinstance(outcome, Exception):
@@ -110,26 +111,35 @@ class Jobs:
             schedule = await self._schedule()
         return schedule
 
-    async def _due(self) -> list[str]:
+    async def _due(self) -> dict[str, datetime]:
+        """The jobs whose time has come, with that time."""
         schedule, now = await self._register(), self._host.clock.now()
-        return [name for name in self._jobs if schedule[name] <= now and name not in self._at_work]
+        return {name: schedule[name] for name in self._jobs if schedule[name] <= now and name not in self._at_work}
 
     async def _pause(self) -> float:
         """Seconds until the next run; never long, so that a clock that is set forward is noticed."""
         now = self._host.clock.now()
-        waits = [(at - now).total_seconds() for name, at in (await self._schedule()).items() if name not in self._at_work]
-        return min([LOOK, *(max(wait, 0.01) for wait in waits)])
+        return min([LOOK, *((at - now).total_seconds() for at in (await self._schedule()).values() if at > now)])
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
 
     @staticmethod
-    def _after(scheduled: datetime, every: timedelta, now: datetime) -> datetime:
+    def _next(scheduled: datetime, every: timedelta, now: datetime) -> datetime:
         """The first moment of the job's rhythm that is still to come."""
-        return scheduled + every * (max((now - scheduled) // every, 0) + 1)
+        return scheduled if scheduled > now else scheduled + every * ((now - scheduled) // every + 1)
 
     # --- one run ------------------------------------------------------------------------------------------------------
 
-    async def _run_logged(self, name: str) -> None:
+    async def _run_alone(self, name: str, scheduled: datetime) -> None:
         try:
-            await self._run(name)
+            if await self._run(name, scheduled) is not None:
+                self._woken.set()  # its next run may be sooner than the next look
         except Exception as error:
             self._log_stumble(error)
 
@@ -139,56 +149,55 @@ class Jobs:
         else:
             log.exception("%s: the scheduler stumbled and goes on", self._host.service.name)
 
-    async def _run(self, name: str, *, forced: bool = False) -> Exception | bool | None:
-        """True, or the job's error; None when it ran elsewhere or was no longer due."""
+    async def _run(self, name: str, scheduled: datetime, *, forced: bool = False) -> Exception | bool | None:
+        """True, or the job's error; None when it ran elsewhere or is no longer due."""
         job, service, began = self._jobs[name], self._host.service.name, time.perf_counter()
         run = self._run_in_transaction if takes(job.function, Tx) else self._run_leased
         self._at_work.add(name)
         try:
             with span(f"job {name}", service=service):
                 faultpoints.reach("job.before")
-                if not await run(job, forced):
+                if not await run(job, scheduled, forced):
                     return None
                 faultpoints.reach("job.after")
+        except LeaseLost as lost:
+            log.warning("%s: job %s was cut short: %s", service, name, lost)
+            return lost
         except Exception as error:
             if self._host.engine.is_unavailable(error):
                 raise
             log.error("%s: job %s failed and runs again in its turn", service, name, exc_info=error)
             METRICS.job_ran(service, name, time.perf_counter() - began, failed=True)
-            await self._failed(job, error)
+            await self._failed(job, scheduled, error)
             return error
         finally:
             self._at_work.discard(name)
         METRICS.job_ran(service, name, time.perf_counter() - began)
         return True
 
-    async def _run_in_transaction(self, job: Job, forced: bool) -> bool:
+    async def _run_in_transaction(self, job: Job, scheduled: datetime, forced: bool) -> bool:
         async def transact(tx: Tx) -> bool:
             connection, table = await tx.connection(), self._table
-            mine = select(table.c.next_run_at).where(table.c.name == job.name)
-            row = (await connection.execute(mine.with_for_update(skip_locked=True))).one_or_none()
-            if row is None or not (forced or row.next_run_at <= tx.now()):
+            mine = table.c.name == job.name
+            if not forced:
+                mine &= table.c.next_run_at == scheduled
+            free = select(table.c.name).where(mine).with_for_update(skip_locked=True)
+            if await connection.scalar(free) is None:
                 return False
-            await connection.execute(update(table).where(table.c.name == job.name).values(self._ran(job, row.next_run_at)))
+            await connection.execute(update(table).where(mine).values(self._ran(job, scheduled)))
             await self._calls[job.name](tx)
             return True
 
         return await self._host.work().run(transact)
 
-    def _ran(self, job: Job, scheduled: datetime, error: str | None = None) -> dict[str, Any]:
-        now = self._host.clock.now()
-        return {"next_run_at": self._after(scheduled, job.every, now), "last_run_at": now, "last_error": error}
-
-    async def _run_leased(self, job: Job, forced: bool) -> bool:
-        lease = Lease(self._host, f"job:{job.name}")
+    async def _run_leased(self, job: Job, scheduled: datetime, forced: bool) -> bool:
+        lease, table = Lease(self._host, f"job:{job.name}"), self._table
         if not await lease.acquire():
             return False
         try:
-            scheduled = (await self._schedule())[job.name]
-            if not (forced or scheduled <= self._host.clock.now()):
+            if not forced and (await self._schedule())[job.name] != scheduled:
                 return False
             await self._renewing(lease, self._calls[job.name](self._host.work()))
-            table = self._table
             async with self._host.engine.write() as connection:
                 await connection.execute(
                     update(table).where(table.c.name == job.name, lease.fence()).values(self._ran(job, scheduled))
@@ -196,6 +205,10 @@ class Jobs:
         finally:
             await lease.release()
         return True
+
+    def _ran(self, job: Job, scheduled: datetime, error: str | None = None) -> dict[str, Any]:
+        now = self._host.clock.now()
+        return {"next_run_at": self._next(scheduled, job.every, now), "last_run_at": now, "last_error": error}
 
     @staticmethod
     async def _renewing(lease: Lease, run: Any) -> None:
@@ -211,10 +224,9 @@ class Jobs:
                 task.cancel()
                 await asyncio.wait([task])
 
-    async def _failed(self, job: Job, error: Exception) -> None:
+    async def _failed(self, job: Job, scheduled: datetime, error: Exception) -> None:
         """Leave the error, and the next run to the job's rhythm, unless somebody else has run it since."""
         table = self._table
-        scheduled = (await self._schedule())[job.name]
         async with self._host.engine.write() as connection:
             await connection.execute(
                 update(table)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,8 +22,8 @@ class RetentionSettings:
 
     Args:
         published: outbox rows since they were published.
-        consumed: inbox marks since the event was handled. Must be longer than any redelivery can take, or an event could
-            be handled twice: at least as long as `published`.
+        consumed: inbox marks since the event was handled. Must be longer than any redelivery can take, or an event
+            could be handled twice: at least as long as `published`.
         sagas: completed and compensated instances with their history. Those that need attention stay.
         dead_letters: replayed and discarded ones. Dead ones stay.
         view_changes: changes remembered for view rows that have not come.
@@ -71,7 +70,7 @@ class Retention:
         self.settings = settings or RetentionSettings()
 
     async def run_due(self) -> dict[str, int]:
-        """Delete what has been kept long enough; how many rows by table. Nothing pending, dead or unfinished is touched."""
+        """Delete what has been kept long enough, nothing pending, dead or unfinished; how many rows by table."""
         purged: dict[str, int] = {}
         for table, old in self._old(self._host.clock.now()):
             purged[table.name] = await self._purge(table, old)
@@ -96,7 +95,9 @@ class Retention:
         purged = 0
         while True:
             async with self._host.engine.read() as connection:
-                found = (await connection.execute(select(*table.primary_key).where(old).limit(self.settings.step))).all()
+                found = (
+                    await connection.execute(select(*table.primary_key).where(old).limit(self.settings.step))
+                ).all()
             if not found:
                 return purged
             async with self._host.engine.write() as connection:

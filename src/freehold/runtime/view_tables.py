@@ -11,7 +11,8 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy import Boolean, Column, Enum, MetaData, String, Table
 
-from freehold.model.columns import JsonDocument, UtcDateTime, describe_type
+from freehold.model.columns import JsonDocument, UtcDateTime
+from freehold.model.type_names import describe_type
 from freehold.model.view import View
 
 _PYTHON: Final[dict[str, Any]] = {

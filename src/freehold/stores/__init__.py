@@ -1,0 +1,1 @@
+"""Small stores behind ports: rate limits, caches, objects."""
