@@ -290,12 +290,12 @@ class World:
 
     async def deliver(self, envelope: Envelope) -> None:
         """Hand a message to whoever handles it, as the consumer group does."""
-        self._seen.add(envelope.event_id)
         for host in (self.shop, self.depot):
             for handler in (*host.service.handlers, *host.sagas.handlers()):
                 if any(message.__message__.name == envelope.type for message in handler.messages):
                     async with host.work(Context(cause=envelope)).transaction() as tx:
                         await Subscriber(host, handler).handle([envelope], tx)
+        self._seen.add(envelope.event_id)
 
     async def pending(self) -> list[Envelope]:
         """What was sent and not yet delivered."""

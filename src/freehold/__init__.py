@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from freehold.model.system import System as System
     from freehold.model.view import Change as Change
     from freehold.model.view import View as View
+    from freehold.runtime.bulk import BulkInsert as BulkInsert
     from freehold.runtime.context import Context as Context
     from freehold.runtime.idempotency import Once as Once
     from freehold.runtime.paging import Listing as Listing
@@ -87,6 +88,7 @@ _ROOMS = {
     "model.service": "Retry Service",
     "model.system": "Gateway RateLimit System",
     "model.view": "Change View",
+    "runtime.bulk": "BulkInsert",
     "runtime.context": "Context",
     "runtime.idempotency": "Once",
     "runtime.paging": "Listing Paging list_rows",

@@ -7,16 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from freehold.model.columns import Portable
 from freehold.model.messages import Event
-from freehold.model.ports import Clock, Engine
+from freehold.model.ports import Engine
 from freehold.model.problem import Problem
 from freehold.model.service import Service
 from freehold.model.system import System
-from freehold.runtime.context import NOBODY
 from freehold.runtime.host import Host
 from freehold.runtime.idempotency import Once, fingerprint
 from freehold.runtime.transaction import Tx
@@ -82,7 +81,7 @@ async def reserve(calls: Sequence[Reserve], tx: Tx) -> Sequence[Reserved | Probl
         answers.append(Reserved(label=call.label, position=free))
         tx.publish(SeatHeld(zone=call.zone, label=call.label))
     if holds:
-        await connection.execute(Hold.__table__.insert(), holds)
+        await connection.execute(insert(Hold), holds)
         await connection.execute(update(Zone).where(mine).values(free=free))
     if any(call.label.startswith("keep") for call in calls):
         raise Problem(410, "KEPT", "what was done stays", keep=True)
@@ -113,7 +112,7 @@ class Hall:
 
     async def host(self, **zones: int) -> Host:
         engine: Engine = await self._databases.open("seats")
-        host = Host(system, seats, engine, given={}, clock=self.clock)
+        host = Host(system, seats, engine, clock=self.clock)
         await host.create_tables()
         for name, free in zones.items():
             async with host.work().transaction() as tx:
@@ -142,9 +141,3 @@ def once(key: str, body: Any = b"", *, scope: str = "alice") -> Once:
     """The key of a request to reserve."""
     text = body.model_dump_json().encode() if isinstance(body, BaseModel) else body
     return Once(scope, key, fingerprint("POST", "/reserve", text), 201)
-
-
-__all__ = [
-    "NOBODY", "Clock", "Hall", "Hold", "Reserve", "Reserved", "SeatHeld", "TestClock", "Zone", "batches", "once", "records",
-    "reserve", "seats", "state", "system",
-]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from freehold.model.errors import Unavailable
 from freehold.model.problem import Problem
@@ -150,7 +150,7 @@ def hold_first_batch(host: Host, started: asyncio.Event, proceed: asyncio.Event,
         if not started.is_set():
             started.set()
             await proceed.wait()
-        await connection.execute(Zone.__table__.update().values(free=free - len(calls)))
+        await connection.execute(update(Zone).values(free=free - len(calls)))
         return [len(calls)] * len(calls)
 
     class Entrance:
@@ -188,20 +188,12 @@ async def test_max_wait_is_an_age_and_a_full_batch_waits_no_longer(hall: Hall) -
 
     aged = hold_first_batch(host, asyncio.Event(), proceed, max_batch=1000, max_wait="60ms").declared
     coalescer = type(host.coalescer(reserve))(host, aged)
-    stop, arrivals = asyncio.Event(), []
-
-    async def keep_coming() -> None:  # faster than any pause a debounce would wait for
-        while not stop.is_set():
+    arrivals: list[asyncio.Task[Any]] = []
+    async with asyncio.timeout(DEADLINE):
+        while not arrivals or not arrivals[0].done():  # faster than any pause that a debounce would wait for
             arrivals.append(asyncio.create_task(coalescer.call(0, host.work().context)))
             await asyncio.sleep(0.005)
-
-    coming = asyncio.create_task(keep_coming())
-    while not arrivals:
-        await asyncio.sleep(0)
-    first_batch = await asyncio.wait_for(asyncio.shield(arrivals[0]), DEADLINE)
-    stop.set()
-    await coming
-    assert 1 < first_batch < 1000
+    assert 1 < await arrivals[0] < 1000
     await all_of(*arrivals)
 
 
@@ -222,7 +214,9 @@ async def test_shutting_down_answers_who_waits_and_takes_no_more(hall: Hall) -> 
     patient = hold_first_batch(host, asyncio.Event(), proceed, max_wait=3600)
     waiting = asyncio.create_task(patient(0))
     await asyncio.sleep(0.01)
-    await asyncio.wait_for(host.coalescer(patient.declared).drain(), DEADLINE)
+    coalescer = host.coalescer(patient.declared)
+    await asyncio.wait_for(coalescer.drain(), DEADLINE)
+    assert not coalescer._lanes, "it has waited for the last batch"
     assert await waiting == 1
     with pytest.raises(Unavailable, match="shutting down"):
         await patient(1)
@@ -237,10 +231,10 @@ async def test_a_batch_that_loses_a_race_is_repeated(hall: Hall) -> None:
     service = Service("seats", tables=Base)
 
     @service.coalesced(key=lambda order: order)
-    async def cross(calls: Sequence[str], tx: Tx) -> Sequence[str]:
+    async def cross(calls: Sequence[tuple[str, str]], tx: Tx) -> Sequence[tuple[str, str]]:
         connection = await tx.connection()
         first, second = calls[0]
-        take = Zone.__table__.update().values(free=Zone.free - 1)
+        take = update(Zone).values(free=Zone.free - 1)
         await connection.execute(take.where(Zone.name == first))
         if len(met) < 2:
             met.append(first)
@@ -248,7 +242,8 @@ async def test_a_batch_that_loses_a_race_is_repeated(hall: Hall) -> None:
         await connection.execute(take.where(Zone.name == second))
         return [*calls]
 
-    assert await all_of(host.work().call(cross, "AB"), host.work().call(cross, "BA")) == ["AB", "BA"]
+    orders = [("A", "B"), ("B", "A")]
+    assert await all_of(*(host.work().call(cross, order) for order in orders)) == orders
     assert await state(host, "A") == (98, 0, 0)
     assert await state(host, "B") == (98, 0, 0)
 

@@ -15,7 +15,19 @@ from freehold.runtime import faultpoints
 from freehold.runtime.host import Host
 from freehold.runtime.idempotency import IdempotencySettings, Once, Stored
 from freehold.runtime.transaction import Tx
-from tests.conformance.seats import Hall, Hold, Reserve, Reserved, SeatHeld, Zone, batches, once, records, reserve, state
+from tests.conformance.seats import (
+    Hall,
+    Hold,
+    Reserve,
+    Reserved,
+    SeatHeld,
+    Zone,
+    batches,
+    once,
+    records,
+    reserve,
+    state,
+)
 from tests.databases import Databases
 
 DEADLINE = 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from freehold.model.errors import ConfigurationError, DeclarationError, Unavailable
+from freehold.model.problem import Problem
 
 WRONG = 2
 
@@ -17,10 +18,11 @@ def main() -> None:
         app()
     except (DeclarationError, ConfigurationError) as error:
         _fail(error, WRONG)
-    except Unavailable as error:
+    except (Unavailable, Problem) as error:
         _fail(error, 1)
 
 
 def _fail(error: Exception, code: int) -> None:
-    print(f"freehold: {error}", file=sys.stderr)
+    told = error.detail if isinstance(error, Problem) else error
+    print(f"freehold: {told}", file=sys.stderr)
     sys.exit(code)

@@ -17,10 +17,11 @@ STYLES = {"error": "bold red", "warning": "yellow"}
 
 
 def check(system: SystemName, json: AsJson = False) -> None:
-    """Find what does not fit together: ownership, references, imports, events, queries, sagas, routes.
+    """Find what does not fit together.
 
-    Each finding says which rule it breaks, where, and what to do. Ends with 1 when there is an error, so that a
-    pipeline stops; warnings do not count.
+    Looks at ownership, references, imports, events, queries, commands, sagas and routes. Each finding says which rule
+    it breaks, where, and what to do. Ends with 1 when there is an error, so that a pipeline stops; warnings do not
+    count.
 
     \b
     Example:

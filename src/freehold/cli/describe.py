@@ -9,9 +9,10 @@ from freehold.cli.systems import SystemName, find_system
 
 
 def describe(system: SystemName, json: AsJson = False) -> None:
-    """Show what a system declares: services, tables, events, sagas, views, routes.
+    """Show what a system declares.
 
-    Reads the declarations only; nothing is started and no database is opened.
+    With --json everything: services, tables, events, commands, queries, sagas, views and routes. Reads the
+    declarations only; nothing is started and no database is opened.
 
     \b
     Example:

@@ -38,7 +38,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 def print_line(text: str, style: str = "") -> None:
     """A line; in a terminal in this style."""
     if not sys.stdout.isatty():
-        print(text)
+        print(text, flush=True)  # whoever reads the pipe may be waiting for it
         return
     from rich.console import Console
     from rich.text import Text

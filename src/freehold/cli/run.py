@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from freehold.cli.output import print_line
+from freehold.cli.progress import progress
 from freehold.cli.systems import DeployName, SystemName, find_system
+
+if TYPE_CHECKING:
+    from freehold.deploy.config import Deployment
+    from freehold.deploy.process import Process
+    from freehold.model.system import System
 
 
 def run(
@@ -15,12 +22,15 @@ def run(
     deploy: DeployName = "",
     host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.", show_default="8080")] = None,
-    demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Load demo data into empty databases first.")] = True,
+    demo: Annotated[
+        bool, typer.Option("--demo/--no-demo", help="Load the demo data first, where it is missing.")
+    ] = True,
 ) -> None:
-    """Run a whole system: every service, the bus between them and the gateway in front, in one process.
+    """Run a whole system in one process.
 
-    Makes what is missing (databases, tables, keys) and runs until it is stopped by Ctrl-C or SIGTERM, then finishes the
-    requests at work. Without --deploy it needs nothing else: each service has a SQLite file under .freehold.
+    That is every service, the bus between them and the gateway in front. Makes what is missing (databases, tables,
+    keys) and runs until Ctrl-C or SIGTERM, then finishes the requests at work. Without --deploy it needs nothing
+    else: each service has a SQLite file under .freehold.
 
     \b
     Example:
@@ -29,16 +39,22 @@ def run(
     """
     import asyncio
 
-    from freehold.deploy import run as start
     from freehold.deploy.config import read
 
     found = find_system(system)
-    deployment = read(found, deploy, host=host, port=port)
+    asyncio.run(_run(found, read(found, deploy, host=host, port=port), demo))
 
-    def ready(address: str) -> None:
-        title = found.title or found.name
-        print_line(f"{title} answers at {address}{found.gateway.prefix}")
-        print_line(f"  documentation  {address}/docs")
-        print_line(f"  metrics        {address}/metrics")
 
-    asyncio.run(start(found, deployment, demo=demo, on_ready=ready))
+async def _run(system: System, deployment: Deployment, demo: bool) -> None:
+    from freehold.deploy.run import run as serve
+
+    with ExitStack() as loading:
+        report = loading.enter_context(progress())
+
+        def ready(address: str, _: Process) -> None:
+            loading.close()
+            print_line(f"{system.title or system.name} answers at {address}{system.gateway.prefix}", "bold")
+            print_line(f"  documentation  {address}/docs")
+            print_line(f"  metrics        {address}/metrics")
+
+        await serve(system, deployment, demo=demo, progress=report, on_ready=ready)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +23,16 @@ SystemName = Annotated[
     str, typer.Argument(metavar="SYSTEM", help="A name, or package.module:attribute.", show_default=False)
 ]
 
+DeployName = Annotated[
+    str,
+    typer.Option(
+        "--deploy",
+        metavar="NAME",
+        help="A [deploy.NAME] of freehold.toml; without it [deploy.default], or else embedded SQLite files.",
+        show_default=False,
+    ),
+]
+
 
 def find_system(name: str) -> System:
     """The system of this name, seen from the working directory.
@@ -28,9 +40,35 @@ def find_system(name: str) -> System:
     Raises:
         ConfigurationError: there is none, or what is there is not a system.
     """
-    if not sys.path or sys.path[0] != str(Path.cwd()):
-        sys.path.insert(0, str(Path.cwd()))
-    return _load(_address(name))
+    from freehold.model.system import System
+
+    _look_here()
+    module, _, attribute = _address(name).partition(":")
+    found = getattr(_import(module), attribute, None)
+    if not isinstance(found, System):
+        what = f"has no {attribute!r}" if found is None else f"has a {type(found).__name__} there"
+        raise ConfigurationError(f"system {name!r}", f"{module} {what}", "Assign it a freehold.System")
+    return found
+
+
+def find_function(name: str, module: str, function: str) -> Callable[..., Any]:
+    """A function in a module beside the system's own, such as the loader of its demo data.
+
+    Raises:
+        ConfigurationError: the system has no such module, or the module no such function.
+    """
+    _look_here()
+    package = _address(name).partition(":")[0].rpartition(".")[0]
+    found: Callable[..., Any] | None = getattr(_import(f"{package}.{module}"), function, None)
+    if found is None:
+        raise ConfigurationError(f"{package}.{module}", f"has no function {function!r}", "Write it")
+    return found
+
+
+def _look_here() -> None:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _address(name: str) -> str:
@@ -46,7 +84,9 @@ def _address(name: str) -> str:
     raise ConfigurationError(
         f"system {name!r}",
         "there is none of this name here",
-        f"Here are: {', '.join(found)}" if found else f"Run it where systems/{name}/system.py is, "
+        f"Here are: {', '.join(found)}"
+        if found
+        else f"Run it where systems/{name}/system.py is, "
         f"name it under [systems] in {CONFIGURATION}, or give package.module:attribute",
     )
 
@@ -64,31 +104,23 @@ def _configured() -> dict[str, str]:
         systems: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("systems", {})
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(CONFIGURATION, f"is not valid TOML: {error}", "Correct that line") from error
+    if not isinstance(systems, dict):
+        raise ConfigurationError(f"{CONFIGURATION}: systems", "is not a section", "Write [systems], then its names")
     for name, address in systems.items():
         if not isinstance(address, str) or ":" not in address:
             raise ConfigurationError(
-                f"{CONFIGURATION}: systems.{name}", f"is {address!r}", "Write it like \"package.module:attribute\""
+                f"{CONFIGURATION}: systems.{name}", f"is {address!r}", 'Write it like "package.module:attribute"'
             )
     return systems
 
 
-def _load(address: str) -> System:
-    from freehold.model.system import System
-
-    module_name, _, attribute = address.partition(":")
+def _import(name: str) -> ModuleType:
     try:
-        module = import_module(module_name)
+        return import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
-        if module_name == missing or module_name.startswith(f"{missing}."):
+        if name == missing or name.startswith(f"{missing}."):
             raise ConfigurationError(
-                f"system {address!r}", f"there is no module {missing}", "Run it in the folder that holds it"
+                f"module {name}", f"there is no {missing}", "Correct the name, or run it in the folder that holds it"
             ) from error
-        raise ConfigurationError(
-            f"system {address!r}", f"needs the module {missing}, which is not there", f"Install {missing}"
-        ) from error
-    found = getattr(module, attribute, None)
-    if not isinstance(found, System):
-        what = f"has no {attribute!r}" if found is None else f"has a {type(found).__name__} there"
-        raise ConfigurationError(f"system {address!r}", f"{module_name} {what}", "Assign it a freehold.System")
-    return found
+        raise ConfigurationError(f"module {name}", f"needs {missing}, which is not there", "Install it") from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, Integer, Text, bindparam, func, select
+from sqlalchemy import URL, ClauseElement, Integer, NullPool, Text, bindparam, func, select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -15,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.schema import Table
 
 from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
+from freehold.engines.postgres_pool import BEGIN, BEGIN_READ_ONLY, PostgresPool
+from freehold.engines.prepared import PostgresPrepared
 
 registry.register("postgresql.freehold", "freehold.engines.postgres_dialect", "PlainJsonDialect")
 
@@ -57,17 +61,31 @@ class PostgresEngine(SqlEngine):
         else:
             # Compiling short statements to machine code costs more than it saves.
             settings |= {"jit": "off", "timezone": "UTC", "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
-        writer = create_async_engine(
+        engine = create_async_engine(
             url.set(drivername="postgresql+freehold"),
             connect_args={**connect, "server_settings": settings},
-            isolation_level="READ COMMITTED",
-            pool_size=pool_size,
-            max_overflow=max_overflow,
-            pool_timeout=pool_timeout,
-            pool_use_lifo=True,
+            isolation_level="AUTOCOMMIT",
+            poolclass=NullPool,
             **OPTIONS,
         )
-        super().__init__(url, writer, writer.execution_options(postgresql_readonly=True))
+        super().__init__(url, engine, engine)
+        self._pool = PostgresPool(engine, size=pool_size, overflow=max_overflow, timeout=pool_timeout)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[AsyncConnection, None]:
+        async with self._pool.transaction(BEGIN) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection, None]:
+        async with self._pool.transaction(BEGIN_READ_ONLY) as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def prepare(self, statement: ClauseElement) -> PostgresPrepared:
+        return PostgresPrepared(statement, self._writer.dialect)
 
     def _insert(self, table: Table, rows: list[dict[str, Any]]) -> ConflictInsert:
         if len(rows) == 1:
@@ -119,4 +137,6 @@ def _unreachable(error: BaseException) -> bool:
         return state in _UNREACHABLE or state.startswith(_CONNECTION_CLASS)
     if isinstance(error, DBAPIError):
         return error.connection_invalidated
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error)  # the driver's own word for it has no code
     return isinstance(error, OSError | TimeoutError | PoolTimeout)

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Column, func, literal_column, select, true
+from sqlalchemy import URL, ClauseElement, Column, func, literal_column, select, true
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.schema import Table
 
 from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
+from freehold.engines.prepared import SqlitePrepared
 from freehold.engines.sqlite_dialect import connect
 from freehold.model.errors import ConfigurationError
 
@@ -107,6 +108,9 @@ class SqliteEngine(SqlEngine):
         if self._turns is None or self._turns[0] is not loop:
             self._turns = (loop, asyncio.Lock())
         return self._turns[1]
+
+    def prepare(self, statement: ClauseElement) -> SqlitePrepared:
+        return SqlitePrepared(statement, self._writer.dialect)
 
     def _insert(self, table: Table, rows: list[dict[str, Any]]) -> ConflictInsert:
         if len(rows) == 1:

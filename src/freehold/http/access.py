@@ -12,6 +12,7 @@ from freehold.identity import InvalidToken, ServiceCall, ServiceTokenVerifier, T
 from freehold.model.access import Access, User
 from freehold.model.problem import Problem, not_found
 from freehold.model.system import System
+from freehold.observe import tracing
 from freehold.runtime.context import Context
 from freehold.runtime.transaction import Tx
 
@@ -72,7 +73,7 @@ class Doorkeeper:
             user=user,
             request_id=request_id,
             tenant_id=tenant,
-            traceparent=_text(headers, b"traceparent"),
+            traceparent=tracing.traceparent() or _text(headers, b"traceparent"),
             deadline=_deadline(headers) if call else None,
             ip_address=client,
             user_agent=_text(headers, b"user-agent"),
@@ -130,16 +131,16 @@ class Doorkeeper:
         return user.tenant_id or NO_TENANT
 
 
-def needs_row(access: Access | None) -> bool:
+def needs_row(access: Access) -> bool:
     """Whether the rule is decided by a row, which only a transaction can read."""
-    return access is not None and access.kind == "owner" and access.column is not None
+    return access.kind == "owner" and access.column is not None
 
 
 async def require_owner(access: Access, tx: Tx, key: Any) -> None:
     """404 where there is no such row (or it is another tenant's), 403 where it is somebody else's."""
     user, column = tx.user, access.column
-    assert user is not None
-    assert column is not None
+    if user is None or column is None:
+        raise forbidden()
     if user.has_role(*access.roles):
         return
     row = await tx.get(column.class_, key)

@@ -44,7 +44,7 @@ class Action:
         self._fills: list[tuple[str, Callable[[Any], Any]]] = [(n, fill) for n, fill in fills.items() if fill]
         self.open = {name: wanted[name] for name, fill in fills.items() if fill is None}
         """The parameters that come from the request, with their annotations."""
-        self._needs_row = needs_row(route.access)
+        self._row_rule = route.access if route.access is not None and needs_row(route.access) else None
         self._own_transactions = Work in wanted.values()
         if self._own_transactions and Tx in wanted.values():
             raise DeclarationError(where, "takes both Tx and Work", "Take Work to make its own transactions, else Tx")
@@ -72,14 +72,14 @@ class Action:
     async def _run(self, work: Work, call: Call, given: Mapping[str, Any]) -> Response:
         if not self._own_transactions:
             return await work.run(lambda tx: self._in(tx, call, given), readonly=not self._route.writes)
-        if self._needs_row:
+        if self._row_rule is not None:
             async with work.transaction(readonly=True) as tx:
-                await self._check_owner(tx, call, given)
+                await self._check_owner(self._row_rule, tx, call, given)
         return self.answers.response(await self._call(given, work))
 
     async def _in(self, tx: Tx, call: Call, given: Mapping[str, Any]) -> Response:
-        if self._needs_row:
-            await self._check_owner(tx, call, given)
+        if self._row_rule is not None:
+            await self._check_owner(self._row_rule, tx, call, given)
         return self.answers.response(await self._call(given, tx))
 
     async def _run_once(self, work: Work, once: Once, call: Call, given: Mapping[str, Any]) -> Response:
@@ -108,9 +108,8 @@ class Action:
     async def _call(self, given: Mapping[str, Any], unit: Tx | Work) -> Any:
         return await self._route.handler(**given, **{name: fill(unit) for name, fill in self._fills})
 
-    async def _check_owner(self, tx: Tx, call: Call, given: Mapping[str, Any]) -> None:
-        access = self._route.access
-        assert access is not None
+    @staticmethod
+    async def _check_owner(access: Access, tx: Tx, call: Call, given: Mapping[str, Any]) -> None:
         key = given.get(access.param)
         await require_owner(access, tx, call.params[access.param] if key is None else key)
 

@@ -14,7 +14,7 @@ _BODILESS = (204, 205, 304)
 
 
 class Answers:
-    """Serialises answers by the handler's return annotation, so that one that does not fit it fails before the commit."""
+    """Serialises answers by the handler's return annotation; one that does not fit it fails, before the commit."""
 
     def __init__(self, handler: Callable[..., Any], status_code: int) -> None:
         self._status = status_code

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from freehold.http import metrics, openapi
+from freehold.http import openapi
 from freehold.http.access import Doorkeeper
 from freehold.http.action import Action
 from freehold.http.binding import add_route
@@ -26,7 +26,7 @@ from freehold.http.health import Check, Draining, readiness
 from freehold.http.lean import LeanRoute
 from freehold.http.limits import check_length, read_body, replay
 from freehold.http.matching import RouteTable, specificity
-from freehold.http.problems import Translator, from_http_exception, problem_response
+from freehold.http.problems import Translator, problem_response
 from freehold.http.queries import QueryRoute
 from freehold.http.resource import resource_routes
 from freehold.identity import KeyRing, ServiceTokenVerifier, TokenVerifier
@@ -35,6 +35,8 @@ from freehold.model.ids import uuid7
 from freehold.model.ports import Bus
 from freehold.model.problem import Problem
 from freehold.model.routes import MEBIBYTE, Idempotency, Route
+from freehold.observe import tracing
+from freehold.observe.metrics import CONTENT_TYPE, METRICS
 from freehold.runtime.calls import Answering
 from freehold.runtime.host import Host
 
@@ -61,7 +63,7 @@ class Mounted:
     answer: Callable[[Call], Awaitable[Response]] | None = None
     max_body: int = MEBIBYTE
     idempotency: Idempotency = "none"
-    codes: Mapping[str, str] | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
     open: bool = False
 
 
@@ -115,8 +117,8 @@ class ServiceApp:
             redirect_slashes=False,
             lifespan=None if lifespan is None else lambda _: lifespan(),
         )
-        app.add_exception_handler(RequestValidationError, self._on_invalid)
-        app.add_exception_handler(HTTPException, self._on_http_exception)
+        app.add_exception_handler(RequestValidationError, self._on_refusal)
+        app.add_exception_handler(HTTPException, self._on_refusal)
         app.add_exception_handler(Exception, self._on_error)
         return app
 
@@ -134,10 +136,10 @@ class ServiceApp:
     def _mount(self, route: Route, path: str) -> None:
         where = f"{self._name} {route.method} {route.path}"
         action = Action(route, self._host, where)
+        # A lean route is given to FastAPI too, only for the document: the front answers before FastAPI is asked.
         responses = openapi.problem_responses(route, self._host.system)
         extra = openapi.extra_of(route)
-        # A lean route is given to FastAPI too, only for the document: the front answers before FastAPI is asked.
-        add_route(self._fastapi, path, route, action, self._translator, responses, extra)
+        add_route(self._fastapi, path, route, action, self._translator, responses=responses, openapi_extra=extra)
         answer = LeanRoute(route, action, self._translator, where).answer if route.lean else None
         mounted = Mounted(path, route.access, answer, route.max_body, route.idempotency, route.invalid)
         self._table.add(route.method, path, mounted)
@@ -152,7 +154,7 @@ class ServiceApp:
             return await readiness(self._checks, self.draining)
 
         async def numbers(_: Call) -> Response:
-            return metrics.metrics_response()
+            return Response(METRICS.render(), media_type=CONTENT_TYPE)
 
         async def tell_status(_: Call) -> Response:
             return JSONResponse(status)
@@ -160,7 +162,7 @@ class ServiceApp:
         async def document(_: Call) -> Response:
             return JSONResponse(self.openapi())
 
-        own = {
+        own: dict[str, Callable[[Call], Awaitable[Response]]] = {
             "/health": live,
             "/health/live": live,
             "/ready": ready,
@@ -170,13 +172,9 @@ class ServiceApp:
             f"{self._host.system.gateway.prefix}/status": tell_status,
         }
         if self._key_ring is not None:
-            own["/.well-known/jwks.json"] = self._keys
+            own["/.well-known/jwks.json"] = _showing(self._key_ring)
         for path, answer in own.items():
             self._table.add("GET", path, Mounted(path, public, answer, open=True))
-
-    async def _keys(self, _: Call) -> Response:
-        assert self._key_ring is not None
-        return JSONResponse(self._key_ring.jwks(), headers={"Cache-Control": "public, max-age=60"})
 
     # --- a request ----------------------------------------------------------------------------------------------------
 
@@ -187,37 +185,24 @@ class ServiceApp:
         began = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         outgoing = Outgoing(send, request_id_of(headers))
-        mounted: Mounted | None = None
+        template: str | None = None
+        codes: Mapping[str, str] = {}
         try:
             mounted, params = self._table.find(scope["method"], scope["path"])
-            response = await self._respond(mounted, params, headers, scope, receive, outgoing)
+            template, codes = mounted.template, mounted.codes
+            parent = headers.get(b"traceparent", b"").decode("latin-1") or None
+            with tracing.span(f"{scope['method']} {template}", "server", parent=parent, service_name=self._name):
+                call = await self._admit(mounted, params, headers, scope, receive, request_id=outgoing.request_id)
+                await self._answer(mounted, call, scope, receive, outgoing)
         except ClientDisconnect:
             return
         except Exception as error:
-            if outgoing.status:  # FastAPI answered already and tells the server of it once more
-                return
-            codes = (mounted and mounted.codes) or {}
+            if outgoing.status:
+                _log.error("request %s failed while it was answered", outgoing.request_id, exc_info=error)
+                raise
             response = problem_response(self._translator.problem(error, codes, outgoing.request_id))
-        if response is not None:
             await response(scope, receive, outgoing)
-        template = mounted.template if mounted else "(none)"
-        metrics.observe(self._name, scope["method"], template, outgoing.status, time.perf_counter() - began)
-
-    async def _respond(
-        self,
-        mounted: Mounted,
-        params: dict[str, str],
-        headers: dict[bytes, bytes],
-        scope: Scope,
-        receive: Receive,
-        outgoing: Outgoing,
-    ) -> Response | None:
-        call = await self._admit(mounted, params, headers, scope, receive, outgoing.request_id)
-        if mounted.answer is not None:
-            return await mounted.answer(call)
-        again = receive if scope["method"] in _BODILESS else replay(call.body, receive)
-        await self._fastapi({**scope, "state": {**scope.get("state", {}), "call": call}}, again, outgoing)
-        return None
+        METRICS.requested(self._name, scope["method"], template, outgoing.status, time.perf_counter() - began)
 
     async def _admit(
         self,
@@ -226,12 +211,12 @@ class ServiceApp:
         headers: dict[bytes, bytes],
         scope: Scope,
         receive: Receive,
+        *,
         request_id: str,
     ) -> Call:
         client = scope["client"][0] if scope.get("client") else None
-        if mounted.open:
-            headers = {}
-        admitted = await self._doorkeeper.admit(mounted.access, headers, params, request_id, client)
+        read = {} if mounted.open else headers
+        admitted = await self._doorkeeper.admit(mounted.access, read, params, request_id, client)
         key = None
         if mounted.idempotency != "none":
             key = _key(headers, required=mounted.idempotency == "required")
@@ -243,19 +228,32 @@ class ServiceApp:
             admitted.context, admitted.sender, scope["method"], scope["path"], params, scope["query_string"], body, key
         )
 
+    async def _answer(self, mounted: Mounted, call: Call, scope: Scope, receive: Receive, outgoing: Outgoing) -> None:
+        if mounted.answer is not None:
+            await (await mounted.answer(call))(scope, receive, outgoing)
+            return
+        again = receive if call.method in _BODILESS else replay(call.body, receive)
+        state = {**scope.get("state", {}), "call": call}
+        try:
+            await self._fastapi({**scope, "state": state}, again, outgoing)
+        except Exception:
+            if "told" not in state:
+                raise
+
     # --- FastAPI's own refusals ---------------------------------------------------------------------------------------
 
-    async def _on_invalid(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
+    async def _on_refusal(self, request: Request, error: Exception) -> Response:
         mounted, _ = self._table.find(request.method, request.scope["path"])
-        return problem_response(self._translator.invalid(error.errors(), mounted.codes or {}))
-
-    async def _on_http_exception(self, _: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return problem_response(from_http_exception(error))
+        return problem_response(self._translator.problem(error, mounted.codes, _request_id(request)))
 
     async def _on_error(self, request: Request, error: Exception) -> Response:
-        return problem_response(self._translator.problem(error, {}, request.state.call.context.request_id))
+        request.state.told = True  # Starlette raises the error once more after this answer
+        return problem_response(self._translator.problem(error, {}, _request_id(request)))
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.state.call.context.request_id
+    return request_id
 
 
 class Outgoing:
@@ -311,6 +309,13 @@ def service_app(
         draining=draining or Draining(),
         lifespan=lifespan,
     )
+
+
+def _showing(ring: KeyRing) -> Callable[[Call], Awaitable[Response]]:
+    async def keys(_: Call) -> Response:
+        return JSONResponse(ring.jwks(), headers={"Cache-Control": "public, max-age=60"})
+
+    return keys
 
 
 def request_id_of(headers: Mapping[bytes, bytes]) -> str:

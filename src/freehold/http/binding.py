@@ -16,25 +16,25 @@ from freehold.model.routes import Route
 _REQUEST = "freehold_request"
 
 
-def add_route(
-    app: FastAPI, path: str, route: Route, action: Action, translator: Translator, responses: Any, extra: Any
-) -> None:
-    """Add the route to the app, its signature reduced to what FastAPI is to read and document."""
+def add_route(app: FastAPI, path: str, route: Route, action: Action, translator: Translator, **documented: Any) -> None:
+    """Add the route to the app, its signature reduced to what FastAPI is to read and document.
+
+    `documented` and then the declaration's own options win over what is told of the handler.
+    """
+    name = route.handler.__name__
+    told = {
+        "name": name,
+        "summary": name.replace("_", " ").capitalize(),
+        "description": inspect.getdoc(route.handler) or "",
+        "operation_id": f"{name}_{route.method.lower()}_{_words(path)}",
+    }
     app.add_api_route(
         path,
         _endpoint(route, action, translator),
         methods=[route.method],
         status_code=route.status_code,
         response_model=action.answers.model,
-        **{
-            "name": route.handler.__name__,
-            "summary": route.handler.__name__.replace("_", " ").capitalize(),
-            "description": inspect.getdoc(route.handler) or "",
-            "operation_id": f"{route.handler.__name__}_{route.method.lower()}_{_words(path)}",
-            "responses": responses,
-            "openapi_extra": extra,
-            **route.options,
-        },
+        **{**told, **documented, **route.options},
     )
 
 

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import ValidationError
@@ -122,6 +123,7 @@ class HttpCaller:
 
     def _request(self, target: str, query: Query[Any], asking: Asking, left: float) -> httpx.Request:
         method, path, parameters, fields = write_query(query)
+        target_path = self._system.gateway.path(path) + (f"?{urlencode(parameters)}" if parameters else "")
         extensions = asking.context.event_headers()
         headers = {
             "accept": "application/json",
@@ -139,8 +141,7 @@ class HttpCaller:
             headers["content-type"] = "application/json"
         return httpx.Request(
             method,
-            self._addresses[target].rstrip("/") + self._system.gateway.path(path),
-            params=parameters or None,
+            self._addresses[target].rstrip("/") + target_path,
             headers=headers,
             content=None if fields is None else to_json(fields),
             extensions={"timeout": httpx.Timeout(left).as_dict()},

@@ -25,8 +25,8 @@ def merged(system: System, documents: Mapping[str, Document], public: set[tuple[
         "paths": {},
         "components": {"schemas": {}, "securitySchemes": {}},
     }
-    for service, document in documents.items():
-        document = _without_clashes(service, document, result["components"]["schemas"])
+    for service, own in documents.items():
+        document = _without_clashes(service, own, result["components"]["schemas"])
         for operation in operations(document):
             operation["operationId"] = f"{service}_{operation['operationId']}"
             operation["tags"] = [service]

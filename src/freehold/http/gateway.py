@@ -15,7 +15,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from freehold.http import metrics
 from freehold.http.app import request_id_of
 from freehold.http.documents import DOCS_PAGE, Document, merged
 from freehold.http.health import Draining
@@ -27,6 +26,7 @@ from freehold.model.problem import Problem
 from freehold.model.routes import MEBIBYTE
 from freehold.model.service import Service
 from freehold.model.system import RateLimit, System
+from freehold.observe.metrics import CONTENT_TYPE, METRICS
 from freehold.stores.rate_limits import MemoryRateLimits, RateLimits, Verdict
 
 JWKS = "/.well-known/jwks.json"
@@ -97,7 +97,7 @@ class GatewayApp:
             return JSONResponse({"status": "ok"})
 
         async def numbers() -> Response:
-            return metrics.metrics_response()
+            return Response(METRICS.render(), media_type=CONTENT_TYPE)
 
         async def docs() -> Response:
             return HTMLResponse(DOCS_PAGE)
@@ -143,7 +143,7 @@ class GatewayApp:
         headers = dict(scope["headers"])
         outgoing = _Outgoing(send, request_id_of(headers))
         path, method = scope["path"], scope["method"]
-        template = "(none)"
+        template: str | None = None
         try:
             await self._limit(scope, outgoing)
             found, _ = self._table.find(method, path)
@@ -160,7 +160,7 @@ class GatewayApp:
                 raise
             response = problem_response(self._translator.problem(error, {}, outgoing.request_id))
             await response(scope, receive, outgoing)
-        metrics.observe("gateway", method, template, outgoing.status, time.perf_counter() - began)
+        METRICS.requested("gateway", method, template, outgoing.status, time.perf_counter() - began)
 
     async def _limit(self, scope: Scope, outgoing: _Outgoing) -> None:
         declared = scope["path"].removeprefix(self._system.gateway.prefix)
@@ -222,7 +222,7 @@ class GatewayApp:
         target = self._targets[service]
         if isinstance(target, str):
             return await self._client.get(target.rstrip("/") + path, timeout=5)
-        transport = httpx.ASGITransport(target)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(target)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             return await client.get(path)
 

@@ -50,42 +50,42 @@ class RouteTable(Generic[T]):
         literal = self._literal.get((method, path))
         if literal is not None:
             return literal, {}
-        allowed: set[str] = set()
-        found = _search(self._root, path[1:].split("/"), 0, [], method, allowed)
+        search = _Search[T](method, path[1:].split("/"))
+        found = search.below(self._root, 0, ())
         if found is not None:
             return found
-        if allowed:
-            raise Problem(405, "METHOD_NOT_ALLOWED", headers={"Allow": ", ".join(sorted(allowed))})
+        if search.allowed:
+            raise Problem(405, "METHOD_NOT_ALLOWED", headers={"Allow": ", ".join(sorted(search.allowed))})
         raise Problem(404, "NOT_FOUND", "There is nothing at this path")
 
 
-def _search(
-    node: _Node[T], segments: list[str], at: int, values: list[str], method: str, allowed: set[str]
-) -> tuple[T, dict[str, str]] | None:
-    if at == len(segments):
-        return _end(node, values, method, allowed)
-    segment = segments[at]
-    below = node.below.get(segment)
-    if below is not None:
-        found = _search(below, segments, at + 1, values, method, allowed)
-        if found is not None:
-            return found
-    if node.param is not None and segment:
-        found = _search(node.param, segments, at + 1, [*values, segment], method, allowed)
-        if found is not None:
-            return found
-    if node.rest is not None:
-        return _end(node.rest, [*values, "/".join(segments[at:])], method, allowed)
-    return None
+class _Search(Generic[T]):
+    """One walk down the table, which remembers what other methods the path has."""
 
+    def __init__(self, method: str, segments: list[str]) -> None:
+        self._method = method
+        self._segments = segments
+        self.allowed: set[str] = set()
 
-def _end(node: _Node[T], values: list[str], method: str, allowed: set[str]) -> tuple[T, dict[str, str]] | None:
-    found = node.ends.get(method)
-    if found is None:
-        allowed.update(node.ends)
-        return None
-    route, names = found
-    return route, dict(zip(names, values, strict=True))
+    def below(self, node: _Node[T], at: int, values: tuple[str, ...]) -> tuple[T, dict[str, str]] | None:
+        if at == len(self._segments):
+            return self._end(node, values)
+        segment = self._segments[at]
+        literal = node.below.get(segment)
+        found = None if literal is None else self.below(literal, at + 1, values)
+        if found is None and node.param is not None and segment:
+            found = self.below(node.param, at + 1, (*values, segment))
+        if found is None and node.rest is not None:
+            found = self._end(node.rest, (*values, "/".join(self._segments[at:])))
+        return found
+
+    def _end(self, node: _Node[T], values: tuple[str, ...]) -> tuple[T, dict[str, str]] | None:
+        found = node.ends.get(self._method)
+        if found is None:
+            self.allowed.update(node.ends)
+            return None
+        route, names = found
+        return route, dict(zip(names, values, strict=True))
 
 
 def specificity(path: str) -> tuple[int, ...]:

@@ -19,7 +19,6 @@ from freehold.model.problem import Problem
 
 PROBLEM_JSON = "application/problem+json"
 MALFORMED = "json_invalid"
-_CODES = {400: "BAD_REQUEST", 413: "PAYLOAD_TOO_LARGE"}
 _log = logging.getLogger("freehold.http")
 
 
@@ -67,7 +66,7 @@ class Translator:
         if isinstance(error, RequestValidationError):
             return self.invalid(error.errors(), codes)
         if isinstance(error, HTTPException):
-            return from_http_exception(error)
+            return _from_http_exception(error, codes)
         if isinstance(error, Unavailable) or (self._engine and _passing(self._engine, error)):
             _log.warning("%s: request %s: %s", self._where, request_id, error)
             return unavailable()
@@ -80,7 +79,7 @@ class Translator:
         """The problem for input that does not fit, from Pydantic's list of errors."""
         default = codes.get("*", "VALIDATION_ERROR")
         if any(error["type"] == MALFORMED for error in errors):
-            return Problem(400, codes.get("*", "MALFORMED_JSON"), "The body is not valid JSON")
+            return malformed(codes)
         named = [(_field(error["loc"]), error) for error in errors]
         return Problem(
             self._invalid_status,
@@ -101,10 +100,15 @@ def unavailable() -> Problem:
     )
 
 
-def from_http_exception(error: HTTPException) -> Problem:
-    """The problem for an HTTPException that a dependency or FastAPI itself raised."""
-    code = _CODES.get(error.status_code) or HTTPStatus(error.status_code).name
-    return Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+def malformed(codes: Mapping[str, str]) -> Problem:
+    """400 for a body that cannot even be read."""
+    return Problem(400, codes.get("*", "MALFORMED_JSON"), "The body is not valid JSON")
+
+
+def _from_http_exception(error: HTTPException, codes: Mapping[str, str]) -> Problem:
+    if error.status_code == 400:
+        return malformed(codes)  # FastAPI says no more of a body that it cannot read
+    return Problem(error.status_code, HTTPStatus(error.status_code).name, str(error.detail), headers=dict(error.headers or {}))
 
 
 def _passing(engine: Engine, error: BaseException) -> bool:

@@ -12,9 +12,8 @@ from starlette.responses import Response
 
 from freehold.http.answers import JSON
 from freehold.http.call import Call
-from freehold.http.problems import Translator
+from freehold.http.problems import Translator, malformed
 from freehold.model.messages import Query
-from freehold.model.problem import Problem
 from freehold.runtime.calls import Answering
 
 
@@ -67,7 +66,7 @@ class QueryRoute:
         except ValidationError as error:
             raise self._translator.invalid_body(error, {}) from None
         except ValueError:
-            raise Problem(400, "MALFORMED_JSON", "The body is not valid JSON") from None
+            raise malformed({}) from None
         answer = await self._answering.answer(query, call.context)
         return Response(self._query.answer().dump_json(answer, by_alias=True), media_type=JSON)
 

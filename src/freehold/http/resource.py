@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Depends
-from pydantic import BaseModel
+from fastapi import Query
+from pydantic import BaseModel, create_model
 from sqlalchemy import Select, Uuid, select
 from sqlalchemy.exc import IntegrityError
 
 from freehold.http.columns import create_body, field_type, shown_model, update_body
-from freehold.http.paging import Page, Paging, paginate
 from freehold.model.access import Access
 from freehold.model.ids import uuid7
 from freehold.model.problem import Problem, not_found
 from freehold.model.routes import Resource, Route
 from freehold.runtime.host import Host
+from freehold.runtime.paging import Listing, Paging, list_rows
 from freehold.runtime.transaction import Tx
 
 _TIMES = ("created_at", "updated_at")
@@ -62,40 +62,41 @@ class _Rows:
         self._tenant = host.system.tenant_column
         self._columns = set(self._table.__table__.columns.keys())
         self._key_type: Any = self._table.__table__.columns["id"].type.python_type
-        hidden = {resource.soft_delete} - {None}
-        managed = {"id", self._tenant, *_TIMES, *hidden} - {None}
-        self._shown: Any = resource.shown or shown_model(self._table, [name for name in hidden if name])
-        self._create: Any = resource.create or create_body(self._table, [name for name in managed if name])
-        self._update: Any = resource.update or update_body(self._table, [name for name in managed if name])
+        hidden = [resource.soft_delete] if resource.soft_delete else []
+        managed = ["id", *_TIMES, *hidden, *([self._tenant] if self._tenant else [])]
+        self._shown: Any = resource.shown or shown_model(self._table, hidden)
+        self._create: Any = resource.create or create_body(self._table, managed)
+        self._update: Any = resource.update or update_body(self._table, managed)
 
     # --- the operations -----------------------------------------------------------------------------------------------
 
     def lister(self) -> Handler:
-        async def list_rows(paging: Paging, tx: Tx, **filters: Any) -> Page[Any]:
+        async def list_page(query: Paging, tx: Tx) -> Listing[Any]:
             statement = self._visible(tx)
-            for name, value in filters.items():
+            for name in self._resource.filters:
+                value = getattr(query, name)
                 if value is not None:
                     statement = statement.where(getattr(self._table, name) == value)
-            order_by = [getattr(self._table, name) for name in dict.fromkeys((self._resource.order_by, "id"))]
-            return await paginate(
+            return await list_rows(
                 tx,
                 statement,
-                order_by=order_by,
+                query,
+                order_by=getattr(self._table, self._resource.order_by),
                 descending=self._resource.descending,
-                paging=paging,
-                shown=lambda row: self._shown.model_validate(row, from_attributes=True),
+                show=lambda row: self._shown.model_validate(row, from_attributes=True),
             )
 
         columns = self._table.__table__.columns
-        filters = {name: (field_type(columns[name]) | None, None) for name in self._resource.filters}
-        own = {"paging": (Annotated[Paging, Depends()], inspect.Parameter.empty), "tx": (Tx, inspect.Parameter.empty)}
-        return self._typed(list_rows, "list", {**own, **filters}, Page[self._shown])
+        filters: Any = {name: (field_type(columns[name]) | None, None) for name in self._resource.filters}
+        query = create_model(f"{self._table.__name__}List", __base__=Paging, **filters)
+        listing: Any = Listing
+        return self._typed(list_page, "list", {"query": Annotated[query, Query()]}, listing[self._shown])
 
     def getter(self) -> Handler:
         async def get_row(id: Any, tx: Tx) -> Any:
             return await self._found(tx, id)
 
-        return self._simple(get_row, "get", {"id": self._key_type})
+        return self._typed(get_row, "get", {"id": self._key_type})
 
     def creator(self) -> Handler:
         async def create_row(body: BaseModel, tx: Tx) -> Any:
@@ -108,7 +109,7 @@ class _Rows:
             self._tell(tx, self._resource.created, row)
             return row
 
-        return self._simple(create_row, "create", {"body": self._create})
+        return self._typed(create_row, "create", {"body": self._create})
 
     def updater(self) -> Handler:
         async def update_row(id: Any, body: BaseModel, tx: Tx) -> Any:
@@ -124,7 +125,7 @@ class _Rows:
             self._tell(tx, self._resource.updated, row)
             return row
 
-        return self._simple(update_row, "update", {"id": self._key_type, "body": self._update})
+        return self._typed(update_row, "update", {"id": self._key_type, "body": self._update})
 
     def deleter(self) -> Handler:
         async def delete_row(id: Any, tx: Tx) -> Any:
@@ -137,7 +138,7 @@ class _Rows:
             self._tell(tx, self._resource.deleted, row)
             return row
 
-        return self._simple(delete_row, "delete", {"id": self._key_type})
+        return self._typed(delete_row, "delete", {"id": self._key_type})
 
     # --- what they share ----------------------------------------------------------------------------------------------
 
@@ -164,7 +165,7 @@ class _Rows:
         for name in _TIMES:
             if name in self._columns:
                 setattr(row, name, tx.now())
-        if self._tenant in self._columns:
+        if self._tenant is not None and self._tenant in self._columns:
             setattr(row, self._tenant, tx.context.tenant_id or (tx.user.tenant_id if tx.user else None))
 
     async def _flush(self, tx: Tx, refusal: Callable[[], Problem]) -> None:
@@ -188,19 +189,13 @@ class _Rows:
         if event is not None:
             tx.publish(event)
 
-    def _simple(self, handler: Handler, operation: str, given: dict[str, Any]) -> Handler:
-        parameters = {name: (kind, inspect.Parameter.empty) for name, kind in {**given, "tx": Tx}.items()}
-        return self._typed(handler, operation, parameters, self._shown)
-
-    def _typed(self, handler: Handler, operation: str, parameters: dict[str, tuple[Any, Any]], answer: Any) -> Handler:
+    def _typed(self, handler: Handler, operation: str, given: dict[str, Any], answer: Any = None) -> Handler:
         """Give the handler the types that it has for this table."""
+        types = {**given, "tx": Tx}
         handler.__name__ = f"{operation}_{self._table.__tablename__}"
-        handler.__annotations__ = {name: kind for name, (kind, _) in parameters.items()} | {"return": answer}
+        handler.__annotations__ = {**types, "return": answer or self._shown}
         handler.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-                for name, (kind, default) in parameters.items()
-            ]
+            [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in types.items()]
         )
         return handler
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from sqlalchemy import Executable, MetaData, Table
+    from sqlalchemy import ClauseElement, Executable, MetaData, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.elements import ColumnElement
 
@@ -36,6 +36,18 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+class Prepared(Protocol):
+    """A statement that was compiled once. Call it with a connection of the engine that prepared it."""
+
+    async def fetch(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Run it with these parameters; the rows, column by column as it selects or returns them."""
+        ...
+
+    async def execute(self, connection: AsyncConnection, values: Mapping[str, Any]) -> int:
+        """Run it with these parameters; how many rows it touched."""
+        ...
 
 
 class Engine(Protocol):
@@ -86,6 +98,10 @@ class Engine(Protocol):
 
     def excluded(self, table: Table) -> Any:
         """The row that an `upsert` tried to insert, for use in its `update` and `where`; columns under `.c`."""
+        ...
+
+    def prepare(self, statement: ClauseElement) -> Prepared:
+        """Compile a statement once, for what runs with every event: all its parameters are `bindparam`s."""
         ...
 
     async def try_lock(self, connection: AsyncConnection, name: str) -> bool:

@@ -147,7 +147,7 @@ class Service:
         writes: bool | None = None,
         max_body: int = 1024 * 1024,
         errors: Sequence[int] = (),
-        invalid: str | Mapping[str, str] = "VALIDATION_ERROR",
+        invalid: str | Mapping[str, str] | None = None,
         **options: Any,
     ) -> Callable[[F], F]:
         """Answer `method path` with the function.
@@ -161,7 +161,8 @@ class Service:
             writes: False opens a read-only transaction (the default of GET).
             max_body: bytes; larger bodies are answered 413.
             errors: further statuses to document.
-            invalid: the code of the problem for an invalid request; or codes by field, `*` for all other fields.
+            invalid: the code of the problem for an invalid request (`VALIDATION_ERROR`, or `MALFORMED_JSON`); or codes by field,
+                `*` for all others.
             options: handed to FastAPI (`summary`, `tags`, `deprecated` …).
         """
         if not path.startswith("/"):
@@ -182,7 +183,7 @@ class Service:
                     writes=method != "GET" if writes is None else writes,
                     max_body=max_body,
                     errors=tuple(errors),
-                    invalid={"*": invalid} if isinstance(invalid, str) else dict(invalid),
+                    invalid={"*": invalid} if isinstance(invalid, str) else dict(invalid or {}),
                     options=options,
                 )
             )

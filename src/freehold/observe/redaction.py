@@ -39,15 +39,15 @@ def redact(text: str) -> str:
 
 def redact_value(name: str, value: Any) -> Any:
     """A value that is logged under a name, with everything in it."""
+    if value is not None and _SENSITIVE_NAME.fullmatch(name):
+        return HIDDEN
     if isinstance(value, str):
-        return HIDDEN if _SENSITIVE_NAME.fullmatch(name) else redact(value)
+        return redact(value)
     if isinstance(value, dict):
         return {key: redact_value(str(key), each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [redact_value(name, each) for each in value]
-    if isinstance(value, bytes) or _SENSITIVE_NAME.fullmatch(name):
-        return None if value is None else HIDDEN
-    return value
+    return HIDDEN if isinstance(value, bytes) else value
 
 
 def _hide_card(match: re.Match[str]) -> str:

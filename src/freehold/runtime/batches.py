@@ -50,11 +50,14 @@ class Batches:
                     future.set_result(None)
         self._worker = None
 
-    async def close(self) -> None:
-        """Finish the batch at work; what still waits is cancelled and will be delivered again."""
+    async def close(self, drain: float) -> None:
+        """Finish the batch at work within `drain` seconds; what still waits is cancelled and will be delivered again."""
         self._closed = True
         if self._worker is not None:
-            await asyncio.wait([self._worker])
+            _, late = await asyncio.wait([self._worker], timeout=drain)
+            for worker in late:
+                worker.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         for _, future in self._waiting:
             future.cancel()
         self._waiting.clear()

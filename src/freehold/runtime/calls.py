@@ -146,7 +146,7 @@ def called(asking: Asking, until: float) -> Context:
 
 
 def as_seen_from_outside(problem: Problem, service: str) -> Exception:
-    """What a Problem in one service is to the service that asked it: the same for a refusal, Unavailable for a failure."""
+    """A Problem as the asking service meets it: the same where it refuses, Unavailable where it is a failure."""
     if problem.status >= 500:
         return Unavailable(f"{service} answered {problem.status} {problem.code}")
     return Problem(problem.status, problem.code, problem.detail, **problem.extra)

@@ -1,20 +1,21 @@
 """Many concurrent calls on one hot row become one transaction that decides them in order.
 
-The calls of a key gather while the batch before theirs commits: a batch is as large as the load makes it, and a call that
-comes alone waits for nothing. Which calls meet is chance. The function locks the row they contend for, and so several
-processes stay correct.
+The calls of a key gather while the batch before theirs commits: a batch is as large as the load makes it, and a call
+that comes alone waits for nothing. Which calls meet is chance. The function locks the row they contend for, and so
+several processes stay correct.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import operator
 from collections import deque
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Union, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy import Row
@@ -50,6 +51,10 @@ class _Call:
             self.answer.set_result(answer)
 
 
+_Leader = tuple[_Call, Once]
+"""The first call of its key in a batch, and that key."""
+
+
 @dataclass(slots=True)
 class _Lane:
     """The calls of one key that wait for their batch; it exists while there are any."""
@@ -82,8 +87,8 @@ class Coalescer:
     async def call(self, argument: Any, context: Context, once: Once | None = None) -> Any:
         """The answer to this call, decided together with others of its key.
 
-        A caller that is cancelled before its batch starts leaves no trace; afterwards the effects stay. The batch speaks
-        for all its callers and so runs in nobody's context: what the function needs of it must be in `argument`.
+        A caller that is cancelled before its batch starts leaves no trace; afterwards the effects stay. The batch
+        speaks for all its callers and so runs in nobody's context: what the function needs of it is in `argument`.
 
         Raises the answer when it is an exception, and what the function raises for this call alone. With `once`, a call
         that was answered before gets that answer; KeyRefused when its key came with another call.
@@ -184,19 +189,27 @@ class Coalescer:
         """Inside the transaction: decide the calls that were not answered before, each key once."""
         onces = [call.once for call in calls if call.once is not None]
         recorded = await self._host.idempotency.recall(tx, onces) if onces else {}
-        leaders: dict[Identity, _Call] = {}
+        leaders: dict[Identity, _Leader] = {}
         fresh: list[_Call] = []
         for call in calls:
-            if call.once is not None:
-                if call.once.identity in recorded or leaders.setdefault(call.once.identity, call) is not call:
+            once = call.once
+            if once is not None:
+                identity = once.identity
+                if identity in recorded or identity in leaders:
                     continue
-                call.once.replayed = False
+                leaders[identity] = call, once
+                once.replayed = False
             fresh.append(call)
         decided = dict(zip(fresh, await self._apply(fresh, tx), strict=True))
         if leaders:
             await self._record(leaders.values(), decided, tx)
         faultpoints.reach("coalesced.before_commit")
-        return [decided[call] if call in decided else self._repeated(call, recorded, leaders, decided) for call in calls]
+        return [
+            decided[call]
+            if call.once is None or call in decided
+            else self._repeated(call.once, recorded, leaders, decided)
+            for call in calls
+        ]
 
     async def _apply(self, calls: Sequence[_Call], tx: Tx) -> Sequence[Any]:
         if not calls:
@@ -219,13 +232,14 @@ class Coalescer:
 
     # --- idempotency --------------------------------------------------------------------------------------------------
 
-    async def _record(self, leaders: Any, decided: Mapping[_Call, Any], tx: Tx) -> None:
-        answers = [
-            (call.once, self._stored(call.once, decided[call]))
-            for call in leaders
-            if isinstance(decided[call], Problem) or not isinstance(decided[call], Exception)
+    async def _record(self, leaders: Iterable[_Leader], decided: Mapping[_Call, Any], tx: Tx) -> None:
+        answers = ((once, decided[call]) for call, once in leaders)
+        stored = [
+            (once, self._stored(once, answer))
+            for once, answer in answers
+            if isinstance(answer, Problem) or not isinstance(answer, Exception)
         ]
-        await self._host.idempotency.record(tx, answers)
+        await self._host.idempotency.record(tx, stored)
 
     def _stored(self, once: Once, answer: Any) -> Stored:
         if isinstance(answer, Problem):
@@ -237,22 +251,19 @@ class Coalescer:
 
     def _repeated(
         self,
-        call: _Call,
+        once: Once,
         recorded: Mapping[Identity, Row[Any]],
-        leaders: Mapping[Identity, _Call],
+        leaders: Mapping[Identity, _Leader],
         decided: Mapping[_Call, Any],
     ) -> Any:
         """What a call is answered whose key was used before, or by an earlier call of this batch."""
-        once = call.once
-        assert once is not None
         if once.identity in recorded:
             try:
                 return self._read(self._host.idempotency.replay(once, recorded[once.identity]))
             except KeyRefused as refusal:
                 return refusal
-        leader = leaders[once.identity]
-        assert leader.once is not None
-        if leader.once.fingerprint != once.fingerprint:
+        leader, first = leaders[once.identity]
+        if first.fingerprint != once.fingerprint:
             return KeyRefused.reused()
         once.replayed = True
         return decided[leader]
@@ -272,7 +283,7 @@ class Coalescer:
             return refusal
         return error
 
-    @cached_property
+    @functools.cached_property
     def _answer_type(self) -> TypeAdapter[Any]:
         """One call's answer, from `-> Sequence[Answer | Problem]`; exceptions are stored otherwise."""
         returned = inspect.get_annotations(self._declared.function, eval_str=True).get("return")
@@ -284,4 +295,4 @@ class Coalescer:
                 "is called with an idempotency key and does not say what it answers",
                 "Annotate it like '-> Sequence[Reserved | Problem]'",
             )
-        return TypeAdapter(Union[tuple(kinds)])  # noqa: UP007 - made at run time
+        return TypeAdapter(functools.reduce(operator.or_, kinds))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WIDTH = 16
+DRAIN = 30.0
 CONFLICT_WAITS = (0.001, 0.5)
 AWAY_WAITS = (0.05, 5.0)
 
@@ -143,11 +144,11 @@ class Group:
             return batches.submit(envelope)
         return self._lanes.submit((subscriber.name, envelope.key), Task(subscriber, envelope))
 
-    async def close(self) -> None:
-        """Finish what is at work; the rest is delivered again."""
-        await self._lanes.close()
+    async def close(self, drain: float = DRAIN) -> None:
+        """Finish what is at work within `drain` seconds; the rest is delivered again."""
+        await self._lanes.close(drain)
         for batches in self._batches.values():
-            await batches.close()
+            await batches.close(drain)
 
     # --- one event ----------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 """A repeated request gets the first answer back and has no second effect.
 
-The answer to a request with an Idempotency-Key becomes a row of `idempotency_records`, in the transaction of the request's
-own effects. The row's primary key decides between two of them, whatever else they see of each other.
+The answer to a request with an Idempotency-Key becomes a row of `idempotency_records`, in the transaction of the
+request's own effects. The row's primary key decides between two of them, whatever else they see of each other.
 
-What is stored: every answer below 500, refusals included, apart from 408, 425 and 429, which ask to try again. A refusal
-whose transaction rolled back is stored in a transaction of its own: a crash before it loses only an answer without effects.
+What is stored: every answer below 500, refusals included, apart from 408, 425 and 429, which ask to try again. A
+refusal whose transaction rolled back is stored in a transaction of its own: a crash before it loses only an answer
+without effects.
 """
 
 from __future__ import annotations
@@ -136,8 +137,9 @@ class Idempotency:
     async def answer(self, work: Work, once: Once, handler: Callable[[Tx], Awaitable[Stored]]) -> Stored:
         """Run the handler in a transaction that also stores its answer; a repeated request gets the stored one.
 
-        Raises the handler's errors; Problem 422 when the key came with another request, 409 while its first one still runs.
-        Of two requests at once in different processes one has effects.
+        Raises the handler's errors, and KeyRefused: 422 when the key came with another request, 409 while its first one
+        still runs. Of two requests at once in different processes one has effects. Like any transaction's function, the
+        handler may run again after a lost race.
         """
         with self._alone(once):
             for attempt in (1, 2):
@@ -224,8 +226,8 @@ class Idempotency:
     async def answer_in_steps(self, work: Work, once: Once, handler: Callable[[], Awaitable[Stored]]) -> Stored:
         """Run a handler that makes its own transactions, between a mark and its answer, each committed by itself.
 
-        After a crash, or a cancellation, the mark lapses within `IdempotencySettings.in_progress` and the key runs again:
-        the handler's steps must bear that. After an error the key is free at once. Raises like `answer`.
+        After a crash, or a cancellation, the mark lapses within `IdempotencySettings.in_progress` and the key runs
+        again: the handler's steps must bear that. After an error the key is free at once. Raises like `answer`.
         """
         with self._alone(once):
             mark = uuid4().hex
@@ -318,21 +320,26 @@ class Idempotency:
         }  # fmt: skip
 
     async def _rows(self, connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, Row[Any]]:
-        wanted = {"scopes": [scope for scope, _ in identities], "keys": [key for _, key in identities]}
-        rows = (await connection.execute(self._select, wanted)).all()
+        rows = (await connection.execute(self._select, self._wanted(identities))).all()
         return {(row.scope, row.key): row for row in rows}
 
+    def _wanted(self, identities: Sequence[Identity]) -> dict[str, Any]:
+        if self._host.engine.dialect == "postgresql":
+            return {"scopes": [scope for scope, _ in identities], "keys": [key for _, key in identities]}
+        return {"pairs": to_json(identities).decode()}
+
     def _selection(self) -> Select[Any]:
-        """The records of many keys. On SQLite it also finds keys of the wrong scope, which nobody looks at."""
+        """The records of any number of keys: the pairs are data, so that the statement is prepared once."""
         table = self._table
         if self._host.engine.dialect == "postgresql":
             arrays = [bindparam(name, type_=ARRAY(Text)) for name in ("scopes", "keys")]
-            wanted = func.unnest(*arrays).table_valued("scope", "key", name="wanted").render_derived()
-            return select(table).join_from(
-                wanted, table, (table.c.scope == wanted.c.scope) & (table.c.key == wanted.c.key)
-            )
-        scopes, keys = (bindparam(name, expanding=True) for name in ("scopes", "keys"))
-        return select(table).where(table.c.scope.in_(scopes), table.c.key.in_(keys))
+            pairs = func.unnest(*arrays).table_valued("scope", "key", name="wanted").render_derived()
+            same = (table.c.scope == pairs.c.scope) & (table.c.key == pairs.c.key)
+        else:
+            pairs = func.json_each(bindparam("pairs", type_=Text)).table_valued("value", name="wanted")
+            scope, key = (func.json_extract(pairs.c.value, path) for path in ("$[0]", "$[1]"))
+            same = (table.c.scope == scope) & (table.c.key == key)
+        return select(table).join_from(pairs, table, same)
 
     async def _forget(self, connection: AsyncConnection, rows: Sequence[Row[Any]]) -> None:
         table = self._table

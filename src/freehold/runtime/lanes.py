@@ -69,11 +69,17 @@ class Lanes(Generic[T]):
             return error
         return None
 
-    async def close(self) -> None:
-        """Finish what is at work, begin nothing more; what still waits is cancelled and will be delivered again."""
+    async def close(self, drain: float) -> None:
+        """Finish what is at work, begin nothing more; what still waits is cancelled and will be delivered again.
+
+        What is still at work after `drain` seconds is cancelled too.
+        """
         self._closed = True
         if self._workers:
-            await asyncio.wait(self._workers)
+            _, late = await asyncio.wait(self._workers, timeout=drain)
+            for worker in late:
+                worker.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         for waiting in self._lanes.values():
             for _, future in waiting:
                 future.cancel()

@@ -16,8 +16,8 @@ from freehold.runtime.bulk import BulkInsert
 from freehold.runtime.tables import FrameworkTables
 
 COLUMNS = (
-    "event_id", "aggregate_type", "aggregate_id", "event_type", "version", "topic", "partition_key", "payload", "headers",
-    "created_at",
+    "event_id", "aggregate_type", "aggregate_id", "event_type", "version", "topic", "partition_key", "payload",
+    "headers", "created_at",
 )  # fmt: skip
 
 

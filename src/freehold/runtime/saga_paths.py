@@ -28,7 +28,7 @@ class Outcome:
 
     Args:
         status: completed, compensated or needs_attention.
-        left: the steps whose effect stands (or may stand) in the end, by name.
+        left: the steps whose effect stands (or may stand) in the end, by name. A signal has one only if it has an undo.
         path: the shortest way there, as `step: what happened`.
     """
 
@@ -82,11 +82,11 @@ def _possible(machine: SagaMachine, state: State) -> Iterator[Happening]:
 
 
 def _left(machine: SagaMachine, left: frozenset[str], notes: Sequence[Note]) -> frozenset[str]:
-    local = {step.name: step.local for step in machine.saga.steps}
+    leaves = {step.name for step in machine.saga.steps if step.do is not None or step.undo is not None}
     for note in notes:
         if note.what == "undone" and note.step:
             left -= {note.step}
-        elif note.step and (note.what == "done" or (note.what == "timed out" and not local[note.step])):
+        elif note.what in ("done", "timed out") and note.step in leaves:
             left |= {note.step}
     return left
 

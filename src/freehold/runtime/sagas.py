@@ -9,29 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, TypeVar
-from uuid import UUID, uuid5
+from typing import Any
+from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from freehold.model.envelope import Envelope
 from freehold.model.errors import DeclarationError
 from freehold.model.ids import uuid7
-from freehold.model.messages import Command, Event
+from freehold.model.messages import Event
 from freehold.model.problem import Problem
 from freehold.model.saga import Saga, is_command
 from freehold.model.service import Handler
+from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Context
 from freehold.runtime.host import Host
 from freehold.runtime.injection import Bound, bind, takes
+from freehold.runtime.saga_commands import build_command, command_id, describe, origin_of, same_fields
 from freehold.runtime.saga_machine import (
     Answered,
     Failed,
     Move,
     Note,
-    Order,
     Overdue,
     Resumed,
     SagaMachine,
@@ -43,10 +44,8 @@ from freehold.runtime.saga_store import Instance, SagaStore, SagaView, Transitio
 from freehold.runtime.transaction import MisuseError, Tx
 from freehold.runtime.work import Work
 
-M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 INHERITED = ("correlationid", "tenantid", "traceparent")
-LONGEST_ERROR = 2000
 
 
 class StepTimeout(Exception):
@@ -186,7 +185,7 @@ class Sagas:
 
     def _handler(self, saga: Saga) -> Handler:
         async def handle(event: Event, tx: Tx) -> None:
-            if type(event) is saga.starts_on and await self._begin(saga, _fields(saga.data_type, event), tx):
+            if type(event) is saga.starts_on and await self._begin(saga, same_fields(saga.data_type, event), tx):
                 return
             await self._answer(saga, event, tx)
 
@@ -199,6 +198,7 @@ class Sagas:
         instance = Instance(saga_id, machine, move.state, data, {"correlationid": str(saga_id)} | inherited, None)
         if not await self._store.insert(tx, instance, _key(saga, data)):
             return None
+        tx.on_commit(lambda: METRICS.saga(self._host.service.name, saga.name, "running"))
         move.notes.insert(0, Note(None, "started"))
         await self._advance(tx, instance, move)
         return saga_id
@@ -207,7 +207,9 @@ class Sagas:
         instance = await self._store.hold_by_key(tx, saga, _key(saga, event))
         if instance is None:
             return
-        move = instance.machine.decide(instance.state, Answered(type(event), self._origin(instance, tx)))
+        causation = tx.context.cause.headers.get("causationid") if tx.context.cause is not None else None
+        origin = None if causation is None else origin_of(instance, causation)
+        move = instance.machine.decide(instance.state, Answered(type(event), origin))
         if move is None:
             log.debug("saga instance %s does not wait for %s", instance.id, event.__message__.name)
             return
@@ -216,16 +218,6 @@ class Sagas:
         }
         instance.data = type(instance.data).model_validate(dict(instance.data) | known)
         await self._advance(tx, instance, move)
-
-    @staticmethod
-    def _origin(instance: Instance, tx: Tx) -> Order | None:
-        """Which of the instance's commands the event answers; None when it came about in another way."""
-        cause = tx.context.cause
-        causation = cause.headers.get("causationid") if cause is not None else None
-        if causation is None:
-            return None
-        orders = instance.machine.orders(instance.state)
-        return next((order for order in orders if str(command_id(instance.id, order)) == causation), None)
 
     # --- due instances ------------------------------------------------------------------------------------------------
 
@@ -306,7 +298,7 @@ class Sagas:
 
     async def _advance(self, tx: Tx, instance: Instance, move: Move | None) -> None:
         """Make the move and send what is to be sent, until the instance waits or a function is to be called."""
-        now, notes = tx.now(), []
+        now, notes, before = tx.now(), [], instance.state.status
         if move is not None:
             moved(instance, move, now)
             notes += move.notes
@@ -316,10 +308,19 @@ class Sagas:
             moved(instance, move, now)
             notes += move.notes
         await self._store.save(tx, instance, notes)
-        if instance.state.status == "needs_attention":
-            tx.on_commit(lambda: _alarm(instance))
-        elif instance.deadline is not None and instance.deadline <= now:
+        if instance.state.status != before:
+            tx.on_commit(lambda: self._tell(instance))
+        if instance.deadline is not None and instance.deadline <= now:
             tx.on_commit(self._woken.set)
+
+    def _tell(self, instance: Instance) -> None:
+        saga, state = instance.machine.saga, instance.state
+        METRICS.saga(self._host.service.name, saga.name, state.status)
+        if state.status == "needs_attention":
+            log.error(
+                "saga %s, instance %s needs attention at step %r: %s. Remove the cause, then resume it",
+                saga.name, instance.id, instance.machine.step(state).name, state.error,
+            )  # fmt: skip
 
     @staticmethod
     def _sends(instance: Instance) -> bool:
@@ -330,7 +331,7 @@ class Sagas:
         machine, state = instance.machine, instance.state
         order, step = machine.order(state), machine.step(state)
         try:
-            command = self._command(instance)
+            command = build_command(instance)
         except Exception as error:
             log.exception("saga instance %s: the command of step %r cannot be built", instance.id, step.name)
             return Failed(describe(error), again=False)
@@ -341,54 +342,12 @@ class Sagas:
         tx._enqueue(command, event_id=command_id(instance.id, order), extra=headers)
         return Succeeded()
 
-    @staticmethod
-    def _command(instance: Instance) -> Command:
-        step, action = instance.machine.step(instance.state), instance.machine.action(instance.state)
-        if step.build is not None and action is step.do:
-            return step.build(instance.data)
-        assert is_command(action)  # noqa: S101 - nothing else is sent
-        return _fields(action, instance.data)
-
-
-def command_id(saga_id: UUID, order: Order) -> UUID:
-    """The id under which an order's command travels, the same however often it is computed."""
-    return uuid5(saga_id, f"{order.step}:{order.attempt}:{order.kind}")
-
-
-def describe(error: Exception) -> str:
-    """An error in one line, without the values that it is about."""
-    if isinstance(error, Problem):
-        text = f"{error.code}: {error.detail}" if error.detail else error.code
-    elif isinstance(error, ValidationError):
-        wrong = error.errors(include_input=False, include_url=False, include_context=False)
-        text = "; ".join(f"{error.title}.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong)
-    else:
-        text = f"{type(error).__name__}: {error}"
-    return text[:LONGEST_ERROR]
-
 
 def _key(saga: Saga, data: BaseModel) -> str:
     return str(getattr(data, saga.key))
-
-
-def _fields(model: type[M], source: BaseModel) -> M:
-    """A model filled from another one's fields of the same names."""
-    if isinstance(source, model):
-        return source
-    return model.model_validate({name: getattr(source, name) for name in model.model_fields if hasattr(source, name)})
 
 
 def _reach(running: bool, tx: Tx) -> None:
     what = "step" if running else "compensation"
     faultpoints.reach(f"saga.before_{what}")
     tx.on_commit(lambda: faultpoints.reach(f"saga.after_{what}"))
-
-
-def _alarm(instance: Instance) -> None:
-    log.error(
-        "saga %s, instance %s needs attention at step %r: %s. Remove the cause, then resume it",
-        instance.machine.saga.name,
-        instance.id,
-        instance.machine.step(instance.state).name,
-        instance.state.error,
-    )

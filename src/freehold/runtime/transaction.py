@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from freehold.model.saga import Saga
     from freehold.model.service import Coalescing
     from freehold.runtime.host import Host
+    from freehold.runtime.saga_store import SagaView
 
 R = TypeVar("R")
 M = TypeVar("M")
@@ -153,7 +154,7 @@ class Tx:
             return await session.get(table, key, with_for_update=True, populate_existing=True)
         return await session.get(table, key)
 
-    async def execute(self, statement: Executable, rows: Any = None) -> Result[Any]:
+    async def execute(self, statement: Executable, rows: Any = None) -> Result[*tuple[Any, ...]]:
         """Run a statement through the session; ORM and Core alike."""
         if getattr(statement, "is_dml", False):
             self._writing("run a statement that writes")
@@ -178,6 +179,11 @@ class Tx:
             statement = statement.with_for_update()
         found: M | None = await self.scalar(statement)
         return found
+
+    async def insert_new(self, table: type[Any], rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]) -> None:
+        """Insert rows, given by column, of a mapped class where their `key` is not there yet; leave the others alone."""
+        self._writing("insert rows")
+        await (await self.connection()).execute(self._host.engine.insert_new(table.__table__, rows, key=key))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -231,6 +237,10 @@ class Tx:
     async def start(self, saga: Saga, data: BaseModel) -> UUID:
         """Start a saga of this service in this transaction; its id."""
         return await self._host.sagas.start(saga, data, self)
+
+    async def saga(self, saga_id: UUID) -> SagaView | None:
+        """Where an instance of this service's sagas stands."""
+        return await self._host.sagas.get(self, saga_id)
 
     def audit(
         self,

@@ -108,7 +108,7 @@ async def _find_account(body: Credentials, settings: AuthSettings, tx: Tx) -> Ac
 async def refresh(body: TokenBody, tx: Tx, tokens: TokenIssuer, settings: AuthSettings) -> Authenticated:
     """A new pair of tokens for a refresh token, which is spent by that."""
     session = await _session_of(body.refresh_token, tx)
-    verdict = judge(session and session.state, tx.now())
+    verdict = judge(session.state if session else None, tx.now())
     if session is None or verdict is Verdict.UNKNOWN:
         raise Problem(401, "INVALID_TOKEN", "The refresh token is not valid")
     if verdict is Verdict.REUSED:

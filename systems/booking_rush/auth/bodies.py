@@ -42,7 +42,7 @@ class Changes(BaseModel):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.given():
-            raise PydanticCustomError(self.empty, "names nothing to change")  # type: ignore[arg-type]
+            raise PydanticCustomError(self.empty, "names nothing to change")
         return self
 
     def given(self) -> dict[str, Any]:

@@ -68,6 +68,14 @@ class PaymentRefunded(PaymentFact, name="payment.refunded", topic="payment.trans
     refunded_at: Timestamp
 
 
+class PaymentReturned(Event, name="payment.returned", topic="payment.transactions", key="booking_id"):
+    """Answers `RefundPayment`: none of the customer's money is held for the booking, nor will be."""
+
+    booking_id: UUID
+    payment_id: UUID | None
+    returned_at: Timestamp
+
+
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -82,7 +90,7 @@ class ChargeBooking(Command, name="payment.charge", key="booking_id"):
 
 
 class RefundPayment(Command, name="payment.refund", key="booking_id"):
-    """Give back all that was or will be paid for a booking. Answered by `payment.refunded` where something was."""
+    """Give back all that was or will be paid for a booking. Answered by `payment.returned`."""
 
     booking_id: UUID
     reason: str = "booking_not_confirmable"

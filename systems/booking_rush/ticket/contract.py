@@ -175,7 +175,9 @@ class ZoneSeats(BaseModel):
     """Ticket's own count of a zone."""
 
     zone_id: UUID
+    show_id: UUID
     event_id: UUID
+    tenant_id: UUID
     name: str
     total_seats: int
     available_seats: int

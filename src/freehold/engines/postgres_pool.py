@@ -1,0 +1,214 @@
+"""Transactions on PostgreSQL that begin and commit on the driver itself.
+
+SQLAlchemy's pool and its own BEGIN cost more of a short transaction than its statements. Here connections stay checked out,
+in autocommit as far as SQLAlchemy knows, and a transaction that ends while another waits for a connection begins that
+one's by the same message: COMMIT AND CHAIN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+BEGIN = "BEGIN"
+BEGIN_READ_ONLY = "BEGIN READ ONLY"
+_FAILED = "ROLLBACK"  # what the server answers to the COMMIT of a transaction in which a statement failed
+
+
+@dataclass(slots=True)
+class _Waiter:
+    """Somebody in the queue: gets a connection, or None and the right to open one."""
+
+    begin: str
+    turn: asyncio.Future[tuple[AsyncConnection, bool] | None]
+
+
+class PostgresPool:
+    """At most `size + overflow` connections; those beyond `size` are closed when nobody waits for them.
+
+    Args:
+        engine: opens connections, in autocommit.
+        timeout: seconds to wait for one.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, size: int, overflow: int, timeout: float) -> None:
+        self._engine = engine
+        self._size = size
+        self._limit = size + overflow
+        self._timeout = timeout
+        self._idle: list[AsyncConnection] = []
+        self._open = 0
+        self._waiting: deque[_Waiter] = deque()
+
+    @asynccontextmanager
+    async def transaction(self, begin: str) -> AsyncGenerator[AsyncConnection, None]:
+        """A connection in a transaction, committed at the block's end and rolled back when the block raises."""
+        connection = await self._begin(begin)
+        # SQLAlchemy's own idea of the transaction: a session's rollback shows there, and must not be committed over.
+        logical = connection.sync_connection.begin()  # type: ignore[union-attr]
+        try:
+            yield connection
+            if not logical.is_active:
+                raise InvalidRequestError("the transaction was rolled back by its session and cannot be committed")
+        except BaseException:
+            await _to_its_end(self._abandon(connection))
+            raise
+        logical.close()
+        await self._commit(connection, begin)
+
+    async def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        self._size = 0
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await self._discard(connection)
+        await self._engine.dispose()
+
+    # --- begin --------------------------------------------------------------------------------------------------------
+
+    async def _begin(self, begin: str) -> AsyncConnection:
+        while True:
+            connection, begun, used = await self._take(begin)
+            if begun:
+                return connection
+            try:
+                await driver_of(connection).execute(begin)
+            except BaseException as error:
+                broken = driver_of(connection).is_closed()
+                await _to_its_end(self._abandon(connection))
+                if used and broken and isinstance(error, Exception):
+                    continue  # it was cut while it lay idle; nothing was said on it yet
+                raise
+            return connection
+
+    async def _take(self, begin: str) -> tuple[AsyncConnection, bool, bool]:
+        """A connection; whether the transaction is begun; whether it was used before."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not driver_of(connection).is_closed():
+                return connection, False, True
+            await self._discard(connection)
+        if self._open >= self._limit:
+            handed = await self._wait(begin)
+            if handed is not None:
+                return *handed, True
+        else:
+            self._open += 1
+        try:
+            return await self._engine.connect(), False, False
+        except BaseException:
+            self._gone()
+            raise
+
+    async def _wait(self, begin: str) -> tuple[AsyncConnection, bool] | None:
+        waiter = _Waiter(begin, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await waiter.turn
+        except BaseException as error:
+            if waiter.turn.done() and not waiter.turn.cancelled():
+                await _to_its_end(self._pass_back(waiter.turn.result()))
+            if isinstance(error, TimeoutError):
+                raise PoolTimeout(
+                    f"all {self._limit} connections were in use for {self._timeout:g} seconds"
+                ) from None
+            raise
+
+    async def _pass_back(self, handed: tuple[AsyncConnection, bool] | None) -> None:
+        """Whoever was handed a turn left at the same moment."""
+        if handed is None:
+            self._gone()
+        elif handed[1]:
+            await self._abandon(handed[0])
+        else:
+            await self._release(handed[0])
+
+    # --- end ----------------------------------------------------------------------------------------------------------
+
+    async def _commit(self, connection: AsyncConnection, begin: str) -> None:
+        driver = driver_of(connection)
+        heir = self._next(begin)
+        try:
+            status = await driver.execute("COMMIT AND CHAIN" if heir else "COMMIT")
+        except BaseException:
+            if heir is not None:
+                self._waiting.appendleft(heir)
+            await _to_its_end(self._abandon(connection))
+            raise
+        if heir is None:
+            await self._release(connection)
+        elif heir.turn.done():
+            await self._abandon(connection)
+        else:
+            heir.turn.set_result((connection, True))
+        if status == _FAILED:
+            raise InvalidRequestError("a statement of the transaction failed and its error was kept quiet: rolled back")
+
+    def _next(self, begin: str | None = None) -> _Waiter | None:
+        """Who comes next, if their transaction begins like this."""
+        while self._waiting and self._waiting[0].turn.done():
+            self._waiting.popleft()
+        if not self._waiting or begin not in (None, self._waiting[0].begin):
+            return None
+        return self._waiting.popleft()
+
+    async def _abandon(self, connection: AsyncConnection) -> None:
+        """Roll back, and keep the connection if it survived that."""
+        try:
+            logical = connection.sync_connection and connection.sync_connection.get_transaction()
+            if logical is not None and not connection.invalidated:
+                logical.close()
+            driver = driver_of(connection)
+            if driver.is_in_transaction():
+                await driver.execute("ROLLBACK")
+        except Exception:
+            await self._discard(connection)
+            return
+        await self._release(connection)
+
+    async def _release(self, connection: AsyncConnection) -> None:
+        """Hand the connection, between transactions, to whoever waits; else keep it."""
+        if driver_of(connection).is_closed():
+            await self._discard(connection)
+            return
+        heir = self._next()
+        if heir is not None:
+            heir.turn.set_result((connection, False))
+        elif len(self._idle) < self._size:
+            self._idle.append(connection)
+        else:
+            await self._discard(connection)
+
+    async def _discard(self, connection: AsyncConnection) -> None:
+        self._gone()
+        with suppress(Exception):  # whatever is wrong with it is why it goes
+            if not connection.invalidated:
+                await connection.invalidate()
+            await connection.close()
+
+    def _gone(self) -> None:
+        """A place is free: whoever waits may open a connection."""
+        heir = self._next()
+        if heir is None:
+            self._open -= 1
+        else:
+            heir.turn.set_result(None)
+
+
+def driver_of(connection: AsyncConnection) -> Any:
+    """The asyncpg connection beneath. Raises SQLAlchemy's errors when it is gone."""
+    return connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Finish, though the task is cancelled meanwhile."""
+    await asyncio.shield(asyncio.ensure_future(work))

@@ -1,0 +1,126 @@
+"""Keeping the counts true: against the bookings, which decide, and against ticket, which follows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from freehold import Tx, Unavailable, Work
+from systems.booking_rush.booking.seats import OPEN, count_zone, hold_zones
+from systems.booking_rush.booking.tables import Booking, ZoneInventory
+from systems.booking_rush.ticket.contract import ListZoneSeats, ZoneSeats
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A count that was wrong, or that another disagrees with: `counted` should have been `true`."""
+
+    zone_id: UUID
+    what: str
+    counted: int
+    true: int
+
+
+@dataclass(slots=True)
+class Report:
+    """What a comparison found. `repaired` are counts of booking's own; ticket's repair themselves as events arrive."""
+
+    zones: int = 0
+    repaired: list[Drift] = field(default_factory=list)
+    elsewhere: list[Drift] = field(default_factory=list)
+
+
+async def reconcile(work: Work, page: int) -> Report:
+    """Add up what changed since the last time, mend what is wrong, and report what ticket sees differently."""
+    report = Report()
+    async with work.transaction(readonly=True) as tx:
+        changed = ZoneInventory.revision != ZoneInventory.checked_revision
+        zones = list(await tx.scalars(select(ZoneInventory.zone_id).where(changed).order_by(ZoneInventory.zone_id)))
+    for start in range(0, len(zones), page):
+        some = zones[start : start + page]
+        report.repaired += await work.run(partial(_recount, some))
+        report.zones += len(some)
+    try:
+        report.elsewhere = [drift async for drift in _compare_with_ticket(work, page)]
+    except Unavailable:
+        log.warning("the counts were not compared with ticket's: it does not answer")
+    for drift in report.repaired:
+        log.error("zone %s: %s was %s, mended to %s", drift.zone_id, drift.what, drift.counted, drift.true)
+    for drift in report.elsewhere:
+        log.info("zone %s: ticket's %s is %s, ours %s", drift.zone_id, drift.what, drift.counted, drift.true)
+    return report
+
+
+async def _recount(zone_ids: list[UUID], tx: Tx) -> list[Drift]:
+    """Holding the zones: nobody takes or gives back seats of theirs meanwhile."""
+    zones = await hold_zones(tx, ZoneInventory.zone_id.in_(zone_ids))
+    rows = await tx.execute(
+        select(Booking.zone_id, func.sum(Booking.quantity))
+        .where(Booking.zone_id.in_(zone_ids), OPEN)
+        .group_by(Booking.zone_id)
+    )
+    truth = {zone_id: int(taken) for zone_id, taken in rows}
+    drifts = []
+    for zone in zones.values():
+        taken = truth.get(zone.zone_id, 0)
+        if taken > zone.total_seats:
+            log.critical("zone %s is oversold: %s of %s seats", zone.zone_id, taken, zone.total_seats)
+            zone.total_seats = taken
+        if taken != zone.taken:
+            drifts.append(Drift(zone.zone_id, "taken", zone.taken, taken))
+            zone.take(taken - zone.taken)
+        zone.checked_revision = zone.revision
+    return drifts
+
+
+async def _compare_with_ticket(work: Work, page: int) -> AsyncIterator[Drift]:
+    async for batch in ticket_pages(work, page):
+        async with work.transaction(readonly=True) as tx:
+            counted = await counts([seats.zone_id for seats in batch], tx)
+        for seats in batch:
+            zone = counted.get(seats.zone_id)
+            if zone is None:
+                continue
+            if zone.total_seats != seats.total_seats:
+                yield Drift(zone.zone_id, "total_seats", seats.total_seats, zone.total_seats)
+            if zone.left != seats.available_seats:
+                yield Drift(zone.zone_id, "available_seats", seats.available_seats, zone.left)
+
+
+async def ticket_pages(work: Work, page: int) -> AsyncIterator[list[ZoneSeats]]:
+    """Ticket's counts, a page at a time."""
+    cursor: str | None = None
+    while True:
+        answer = await work.ask(ListZoneSeats(cursor=cursor, limit=page))
+        yield answer.data
+        cursor = answer.next_cursor
+        if cursor is None:
+            return
+
+
+async def counts(zone_ids: list[UUID], tx: Tx) -> dict[UUID, ZoneInventory]:
+    """Booking's counts of these zones."""
+    rows = await tx.scalars(select(ZoneInventory).where(ZoneInventory.zone_id.in_(zone_ids)))
+    return {zone.zone_id: zone for zone in rows}
+
+
+async def sync(work: Work, page: int) -> int:
+    """Count every zone that ticket sells, and add all counts up anew; how many zones."""
+    zones = 0
+    async for batch in ticket_pages(work, page):
+        await work.run(partial(_count_all, batch))
+        zones += len(batch)
+    return zones
+
+
+async def _count_all(batch: list[ZoneSeats], tx: Tx) -> None:
+    for seats in batch:
+        await count_zone(seats, seats.name, tx)
+    await _recount([seats.zone_id for seats in batch], tx)

@@ -1,0 +1,78 @@
+"""What ticket says about zones, kept for seconds, so that a sale does not ask once for each buyer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from freehold import Problem, Unavailable, Work
+from systems.booking_rush.booking.settings import BookingSettings
+from systems.booking_rush.ticket.contract import GetZoneForSale, ZoneForSale, ZoneInventoryUpdated
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    zone: ZoneForSale
+    at: datetime
+
+
+class ZoneSnapshots:
+    """This process's copies. Many callers who miss the same zone at once ask ticket once."""
+
+    def __init__(self, settings: BookingSettings) -> None:
+        self._fresh = timedelta(seconds=settings.snapshot_fresh_seconds)
+        self._usable = timedelta(seconds=settings.snapshot_usable_seconds)
+        self._kept: dict[UUID, _Kept] = {}
+        self._asking: dict[UUID, asyncio.Task[ZoneForSale]] = {}
+
+    async def get(self, zone_id: UUID, work: Work) -> ZoneForSale:
+        """The zone with its show and event.
+
+        Raises Problem: 404 `ZONE_NOT_FOUND`; 503 when ticket does not answer and no usable copy is left.
+        """
+        kept, now = self._kept.get(zone_id), work.now()
+        if kept is not None and now - kept.at <= self._fresh:
+            return kept.zone
+        try:
+            return await self._ask(zone_id, work)
+        except Unavailable:
+            if kept is not None and now - kept.at <= self._usable:
+                return kept.zone
+            raise Problem(503, "SERVICE_UNAVAILABLE", "The catalogue does not answer. Try again") from None
+
+    async def _ask(self, zone_id: UUID, work: Work) -> ZoneForSale:
+        asking = self._asking.get(zone_id)
+        if asking is None:
+            # In nobody's name, and not ended by the first caller's leaving: the answer is for all of them.
+            asking = self._asking[zone_id] = asyncio.create_task(self._load(zone_id, work.as_service()))
+            asking.add_done_callback(lambda _: self._asking.pop(zone_id, None))
+        return await asyncio.shield(asking)
+
+    async def _load(self, zone_id: UUID, work: Work) -> ZoneForSale:
+        asked_at = work.now()
+        zone = await work.ask(GetZoneForSale(zone_id=zone_id))
+        self._kept[zone_id] = _Kept(zone, asked_at)
+        return zone
+
+    def heed(self, event: ZoneInventoryUpdated) -> None:
+        """Forget a zone that is sold on other terms now. That its seats are fewer changes no terms."""
+        kept = self._kept.get(event.zone_id)
+        if kept is not None and not _same_terms(kept.zone, event):
+            del self._kept[event.zone_id]
+
+    def forget_event(self, event_id: UUID) -> None:
+        """Forget all zones of an event."""
+        for zone_id in [zone_id for zone_id, kept in self._kept.items() if kept.zone.event_id == event_id]:
+            del self._kept[zone_id]
+
+
+def _same_terms(zone: ZoneForSale, event: ZoneInventoryUpdated) -> bool:
+    on_sale = zone.show_status == "on_sale" and zone.zone_active
+    return (
+        (zone.price, zone.currency, zone.zone_name, zone.min_per_order, zone.max_per_order)
+        == (event.price, event.currency, event.name, event.min_per_order, event.max_per_order)
+        and zone.zone_active == event.is_active
+        and on_sale == event.on_sale
+    )

@@ -1,0 +1,244 @@
+"""What booking owns: bookings, and the count of each zone's seats that decides who gets one."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from freehold import Money, Portable, TimeOfDay, soft_ref
+from systems.booking_rush.booking.contract import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExpired,
+    BookingFact,
+    BookingStatus,
+)
+
+
+class Base(Portable, DeclarativeBase):
+    """Booking's tables."""
+
+
+class Booking(Base):
+    """Seats of one zone, held for a buyer or sold. What it copied from the catalogue never changes again."""
+
+    __tablename__ = "bookings"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", "quantity"),
+        Index("idx_bookings_status", "status"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID] = soft_ref("auth.tenants.id")
+    user_id: Mapped[UUID] = soft_ref("auth.users.id")
+    event_id: Mapped[UUID] = soft_ref("ticket.events.id")
+    show_id: Mapped[UUID] = soft_ref("ticket.shows.id")
+    zone_id: Mapped[UUID] = soft_ref("ticket.seat_zones.id")
+    event_name: Mapped[str] = mapped_column(String(255))
+    show_date: Mapped[date]
+    show_time: Mapped[TimeOfDay]
+    zone_name: Mapped[str] = mapped_column(String(100))
+    venue_name: Mapped[str | None] = mapped_column(String(255))
+    quantity: Mapped[int]
+    unit_price: Mapped[Money]
+    total_amount: Mapped[Money]
+    currency: Mapped[str] = mapped_column(String(3), default="THB")
+    status: Mapped[BookingStatus] = mapped_column(default="reserved")
+    status_reason: Mapped[str | None] = mapped_column(Text)
+    idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+    confirmation_code: Mapped[str | None] = mapped_column(String(20))
+    payment_id: Mapped[UUID | None] = soft_ref("payment.payments.id")
+    reserved_at: Mapped[datetime]
+    reservation_expires_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+    cancelled_by: Mapped[UUID | None] = soft_ref("auth.users.id", index=False)
+    details: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds seats."""
+        return self.status in ("reserved", "confirmed")
+
+    def confirm(self, payment_id: UUID | None, code: str, now: datetime) -> BookingConfirmed:
+        """reserved → confirmed."""
+        self._leave("reserved")
+        self.status, self.payment_id, self.confirmation_code = "confirmed", payment_id, code
+        self.confirmed_at = self.updated_at = now
+        return BookingConfirmed(
+            **self._facts(),
+            show_time=self.show_time,
+            venue_name=self.venue_name,
+            unit_price=self.unit_price,
+            payment_id=payment_id,
+            confirmation_code=code,
+            reserved_at=self.reserved_at,
+            confirmed_at=now,
+        )
+
+    def cancel(self, reason: str, now: datetime, by: UUID | None = None) -> BookingCancelled:
+        """reserved or confirmed → cancelled."""
+        previous = self._leave("reserved", "confirmed")
+        self.status, self.status_reason, self.cancelled_by = "cancelled", reason, by
+        self.cancelled_at = self.updated_at = now
+        return BookingCancelled(
+            **self._facts(),
+            previous_status=previous,
+            status_reason=reason,
+            payment_id=self.payment_id,
+            cancelled_by=by,
+            cancelled_at=now,
+        )
+
+    def expire(self, now: datetime) -> BookingExpired:
+        """reserved → expired."""
+        previous = self._leave("reserved")
+        self.status, self.status_reason, self.updated_at = "expired", "hold expired", now
+        return BookingExpired(
+            **self._facts(),
+            previous_status=previous,
+            status_reason=self.status_reason,
+            reservation_expires_at=self.reservation_expires_at,
+            expired_at=now,
+        )
+
+    def _leave(self, *expected: BookingStatus) -> Any:
+        if self.status not in expected:
+            raise ValueError(f"booking {self.id} is {self.status}, not {' or '.join(expected)}")
+        return self.status
+
+    def _facts(self) -> dict[str, Any]:
+        return {"booking_id": self.id} | {
+            name: getattr(self, name) for name in BookingFact.model_fields if name != "booking_id"
+        }
+
+
+Index("idx_bookings_user_history", Booking.user_id, Booking.created_at.desc())
+_HELD = Booking.status == "reserved"
+_OPEN = Booking.status.in_(("reserved", "confirmed"))
+_CODED = Booking.confirmation_code.is_not(None)
+Index("idx_bookings_pending_expired", Booking.reservation_expires_at, postgresql_where=_HELD, sqlite_where=_HELD)
+Index("idx_bookings_open_of_user", Booking.user_id, Booking.event_id, postgresql_where=_OPEN, sqlite_where=_OPEN)
+Index(
+    "uq_bookings_confirmation_code",
+    Booking.confirmation_code,
+    unique=True,
+    postgresql_where=_CODED,
+    sqlite_where=_CODED,
+)
+
+
+class ZoneInventory(Base):
+    """How many of a zone's seats are taken. Whoever holds this row decides; every other count follows it.
+
+    `taken` is at all times the sum of the zone's open bookings. `revision` grows with every change, so that a copy in
+    memory can be told from an older one; `checked_revision` is the last one that the reconciler added up.
+    """
+
+    __tablename__ = "zone_inventory"
+    __table_args__ = (CheckConstraint("taken >= 0 AND taken <= total_seats", "seats"),)
+
+    zone_id: Mapped[UUID] = soft_ref("ticket.seat_zones.id", primary_key=True, index=False)
+    show_id: Mapped[UUID] = soft_ref("ticket.shows.id")
+    event_id: Mapped[UUID] = soft_ref("ticket.events.id")
+    tenant_id: Mapped[UUID] = soft_ref("auth.tenants.id")
+    name: Mapped[str] = mapped_column(String(100))
+    total_seats: Mapped[int]
+    taken: Mapped[int] = mapped_column(default=0)
+    closed: Mapped[bool] = mapped_column(default=False)
+    """Its event or show was cancelled: nothing is sold any more, whatever a cached snapshot says."""
+    revision: Mapped[int] = mapped_column(default=1)
+    checked_revision: Mapped[int] = mapped_column(default=0)
+    capacity_at: Mapped[datetime | None]
+    """When `total_seats` was true, as ticket told it."""
+
+    @property
+    def left(self) -> int:
+        """Seats that nobody has."""
+        return self.total_seats - self.taken
+
+    def take(self, seats: int) -> None:
+        """Give seats to bookings."""
+        self.taken += seats
+        self.revision += 1
+
+    def give_back(self, seats: int) -> None:
+        """Take seats back from bookings."""
+        self.taken -= seats
+        self.revision += 1
+
+    def close(self) -> None:
+        """Sell no more."""
+        self.closed = True
+        self.revision += 1
+
+    def resize(self, total_seats: int, at: datetime) -> None:
+        """Follow ticket's capacity, the newest one. Seats that are taken already stay: they are somebody's."""
+        if self.capacity_at is None or self.capacity_at < at:
+            self.total_seats, self.capacity_at = max(total_seats, self.taken), at
+            self.revision += 1
+
+
+# --- copies of what others own ----------------------------------------------------------------------------------------
+
+
+class TenantDirectory(Base):
+    """Tenants, by auth's events."""
+
+    __tablename__ = "tenant_directory"
+
+    tenant_id: Mapped[UUID] = soft_ref("auth.tenants.id", primary_key=True, index=False)
+    slug: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(255))
+    is_active: Mapped[bool]
+    version_at: Mapped[datetime]
+
+
+class UserDirectory(Base):
+    """Users, by auth's events."""
+
+    __tablename__ = "user_directory"
+
+    user_id: Mapped[UUID] = soft_ref("auth.users.id", primary_key=True, index=False)
+    tenant_id: Mapped[UUID | None] = soft_ref("auth.tenants.id")
+    email: Mapped[str | None] = mapped_column(String(255))
+    name: Mapped[str | None] = mapped_column(String(200))
+    is_active: Mapped[bool | None]
+    deleted: Mapped[bool | None]
+    version_at: Mapped[datetime]
+
+
+class ZoneDirectory(Base):
+    """Zones with their show and event, by ticket's events; for reading, never for deciding."""
+
+    __tablename__ = "zone_directory"
+
+    zone_id: Mapped[UUID] = soft_ref("ticket.seat_zones.id", primary_key=True, index=False)
+    show_id: Mapped[UUID] = soft_ref("ticket.shows.id")
+    event_id: Mapped[UUID] = soft_ref("ticket.events.id")
+    tenant_id: Mapped[UUID] = soft_ref("auth.tenants.id")
+    zone_name: Mapped[str] = mapped_column(String(100))
+    event_name: Mapped[str | None] = mapped_column(String(255))
+    venue_name: Mapped[str | None] = mapped_column(String(255))
+    show_date: Mapped[date | None]
+    show_time: Mapped[TimeOfDay | None]
+    price: Mapped[Money]
+    currency: Mapped[str] = mapped_column(String(3))
+    total_seats: Mapped[int]
+    min_per_order: Mapped[int]
+    max_per_order: Mapped[int]
+    max_tickets_per_user: Mapped[int | None]
+    booking_start_at: Mapped[datetime | None]
+    booking_end_at: Mapped[datetime | None]
+    on_sale: Mapped[bool | None]
+    is_active: Mapped[bool | None]
+    sold_out: Mapped[bool | None]
+    version_at: Mapped[datetime]

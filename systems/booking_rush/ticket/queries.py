@@ -1,0 +1,85 @@
+"""What ticket tells its siblings."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, case, select
+
+from freehold import Problem, Tx, not_found
+from systems.booking_rush.ticket.contract import (
+    GetZoneForSale,
+    GetZoneSeats,
+    ListZoneSeats,
+    ZoneForSale,
+    ZoneSeats,
+    ZoneSeatsPage,
+)
+from systems.booking_rush.ticket.rules import OPEN_SHOWS
+from systems.booking_rush.ticket.service import ticket
+from systems.booking_rush.ticket.tables import Event, Show, TenantDirectory, Zone
+
+LIVING = Zone.deleted_at.is_(None) & Show.deleted_at.is_(None) & Event.deleted_at.is_(None)
+
+
+@ticket.answers(GetZoneForSale)
+async def get_zone_for_sale(query: GetZoneForSale, tx: Tx) -> ZoneForSale:
+    return ZoneForSale.model_validate(await _one(_FOR_SALE.where(Zone.id == query.zone_id), tx), from_attributes=True)
+
+
+@ticket.answers(GetZoneSeats)
+async def get_zone_seats(query: GetZoneSeats, tx: Tx) -> ZoneSeats:
+    return ZoneSeats.model_validate(await _one(_SEATS.where(Zone.id == query.zone_id), tx), from_attributes=True)
+
+
+@ticket.answers(ListZoneSeats)
+async def list_zone_seats(query: ListZoneSeats, tx: Tx) -> ZoneSeatsPage:
+    page = _SEATS.where(Show.status.in_(OPEN_SHOWS)).order_by(Zone.id).limit(query.limit)
+    if query.cursor is not None:
+        page = page.where(Zone.id > _after(query.cursor))
+    rows = [ZoneSeats.model_validate(row, from_attributes=True) for row in await _rows(page, tx)]
+    return ZoneSeatsPage(data=rows, next_cursor=str(rows[-1].zone_id) if len(rows) == query.limit else None)
+
+
+async def _rows(statement: Select[Any], tx: Tx) -> list[Row[Any]]:
+    """The rows, whatever the tenant of the user on whose behalf a sibling asks: booking tells a foreign one itself."""
+    return list((await (await tx.connection()).execute(statement)).all())
+
+
+async def _one(statement: Select[Any], tx: Tx) -> Row[Any]:
+    rows = await _rows(statement, tx)
+    if not rows:
+        raise not_found("The zone", "ZONE_NOT_FOUND")
+    return rows[0]
+
+
+def _after(cursor: str) -> UUID:
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise Problem(400, "BAD_REQUEST", "cursor: it is not one that this list gave") from None
+
+
+def _zones(*columns: ColumnElement[Any] | Any) -> Select[Any]:
+    return select(*columns).join(Show, Show.id == Zone.show_id).join(Event, Event.id == Show.event_id).where(LIVING)
+
+
+_SEATS = _zones(
+    Zone.id.label("zone_id"), Event.id.label("event_id"), Zone.name, Zone.total_seats, Zone.available_seats,
+    Zone.reserved_seats, Zone.sold_seats,
+)  # fmt: skip
+
+_FOR_SALE = _zones(
+    Zone.id.label("zone_id"), Show.id.label("show_id"), Event.id.label("event_id"), Event.tenant_id,
+    Event.organizer_id,
+    Zone.name.label("zone_name"), Zone.price, Zone.currency, Zone.total_seats, Zone.min_per_order,
+    Zone.max_per_order, Zone.is_active.label("zone_active"), Zone.sale_start_at.label("zone_sale_start_at"),
+    Zone.sale_end_at.label("zone_sale_end_at"),
+    Show.show_date, Show.start_time.label("show_time"), Show.status.label("show_status"),
+    Show.sale_start_at.label("show_sale_start_at"), Show.sale_end_at.label("show_sale_end_at"),
+    Event.name.label("event_name"), Event.venue_name, Event.status.label("event_status"),
+    Event.max_tickets_per_user, Event.booking_start_at, Event.booking_end_at,
+    # A tenant that ticket has not heard of yet is not known to be inactive.
+    case((TenantDirectory.is_active.is_(False), False), else_=True).label("tenant_active"),
+).outerjoin(TenantDirectory, TenantDirectory.tenant_id == Event.tenant_id)  # fmt: skip
