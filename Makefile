@@ -40,7 +40,7 @@ check: $(VENV)/.dev
 		if [ -f "$$file" ]; then $(BIN)/freehold check "$$(basename "$$(dirname "$$file")")"; fi; done
 
 bench: $(VENV)/.dev $(VENV)/.bench
-	@set -e; for script in benchmarks/bench_*.py; do PYTHONPATH=. $(BIN)/python "$$script" $(ARGS); done
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from freehold.identity.tokens import TokenIssuer as TokenIssuer
     from freehold.identity.tokens import TokenVerifier as TokenVerifier
     from freehold.identity.verification import InvalidToken as InvalidToken
+    from freehold.deploy.standalone import Inbox as Inbox
+    from freehold.deploy.standalone import Outbox as Outbox
+    from freehold.deploy.standalone import delivery as delivery
     from freehold.model.access import User as User
     from freehold.model.access import internal as internal
     from freehold.model.access import owner as owner
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from freehold.runtime.work import Work as Work
 
 _ROOMS = {
+    "deploy.standalone": "Inbox Outbox delivery",
     "identity.passwords": "Passwords",
     "identity.refresh": "RefreshState Verdict hash_refresh_token judge new_refresh_token",
     "identity.signatures": "InvalidSignature TimedSignature",

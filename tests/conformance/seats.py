@@ -62,17 +62,24 @@ batches: list[list[str]] = []
 
 
 @seats.coalesced(key=lambda call: call.zone, max_batch=64)
-async def reserve(calls: Sequence[Reserve], tx: Tx) -> Sequence[Reserved | Problem]:
-    """A label is a caller's wish: `raise…` raises, `keep…` raises a Problem that keeps, `drop…` answers one call too few."""
+async def reserve(calls: Sequence[Reserve], tx: Tx) -> Sequence[Reserved | Exception]:
+    """A label is a caller's wish.
+
+    `raise…` raises, `keep…` raises a Problem that keeps, `odd…` is answered with an error, `drop…` makes it answer one
+    call too few.
+    """
     batches.append([call.label for call in calls])
     connection = await tx.connection()
     mine = Zone.name == calls[0].zone
     free = (await connection.execute(select(Zone.free).where(mine).with_for_update())).scalar_one()
-    answers: list[Reserved | Problem] = []
+    answers: list[Reserved | Exception] = []
     holds: list[dict[str, Any]] = []
     for call in calls:
         if call.label.startswith("raise"):
             raise Problem(418, "RAISED", call.label) if "problem" in call.label else ValueError(call.label)
+        if call.label.startswith("odd"):
+            answers.append(ValueError(call.label))
+            continue
         if call.seats > free:
             answers.append(Problem(409, "INSUFFICIENT_SEATS", f"{free} are left", left=free))
             continue

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from freehold.model.problem import Problem
+from freehold.model.service import Service
 from freehold.runtime import faultpoints
 from freehold.runtime.host import Host
 from freehold.runtime.idempotency import IdempotencySettings, Once, Stored
 from freehold.runtime.transaction import Tx
 from tests.conformance.seats import (
+    Base,
     Hall,
     Hold,
     Reserve,
@@ -394,6 +396,26 @@ async def test_two_processes_decide_a_key_once(hall: Hall) -> None:
     assert len(await records(one)) == 30
 
 
+@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)
+async def test_a_call_that_another_process_overtook_gets_its_answer(hall: Hall) -> None:
+    """Between this batch's look at the records and its own, the other one committed."""
+    one, two = await hall.host(A=10), await hall.host()
+    service = Service("seats", tables=Base)
+    argument = Reserve(zone="A", label="buyer")
+
+    @service.coalesced(key=lambda call: call.zone)
+    async def overtaken(calls: Sequence[Reserve], tx: Tx) -> Sequence[Reserved]:
+        await tx.connection()
+        if not batches:
+            await call(two, "k", "buyer")
+        return [Reserved(label="late", position=0) for _ in calls]
+
+    repeated = once("k", argument)
+    answered = await one.work().call(overtaken, argument, once=repeated)
+    assert answered == Reserved(label="buyer", position=9)
+    assert repeated.replayed
+
+
 async def test_calls_that_fail_alone_are_kept_for_their_keys(hall: Hall) -> None:
     host = await hall.host(A=100)
     answers = await asyncio.gather(
@@ -408,11 +430,12 @@ async def test_calls_that_fail_alone_are_kept_for_their_keys(hall: Hall) -> None
     assert len(await records(host)) == 32
 
 
-async def test_an_error_is_not_kept(hall: Hall) -> None:
+@pytest.mark.parametrize("label", ["raise-error", "odd-error"])
+async def test_an_error_is_not_kept(hall: Hall, label: str) -> None:
     host = await hall.host(A=100)
-    argument = Reserve(zone="A", label="raise-error")
+    argument = Reserve(zone="A", label=label)
     for _ in range(2):
-        with pytest.raises(ValueError, match="raise-error"):
+        with pytest.raises(ValueError, match=label):
             await host.work().call(reserve, argument, once=once("k", argument))
     assert len(batches) == 2
     assert await records(host) == []

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, ClauseElement, Integer, NullPool, Text, bindparam, func, select
+from sqlalchemy import URL, ClauseElement, ColumnElement, Integer, NullPool, Text, any_, bindparam, func, select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -83,6 +83,9 @@ class PostgresEngine(SqlEngine):
 
     async def close(self) -> None:
         await self._pool.close()
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        return column == any_(bindparam(name, type_=ARRAY(column.type, dimensions=1)))
 
     def prepare(self, statement: ClauseElement) -> PostgresPrepared:
         return PostgresPrepared(statement, self._writer.dialect)

@@ -18,6 +18,8 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from freehold.engines.prepared import driver_of
+
 BEGIN = "BEGIN"
 BEGIN_READ_ONLY = "BEGIN READ ONLY"
 _FAILED = "ROLLBACK"  # what the server answers to the COMMIT of a transaction in which a statement failed
@@ -202,11 +204,6 @@ class PostgresPool:
             self._open -= 1
         else:
             heir.turn.set_result(None)
-
-
-def driver_of(connection: AsyncConnection) -> Any:
-    """The asyncpg connection beneath. Raises SQLAlchemy's errors when it is gone."""
-    return connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

@@ -9,23 +9,24 @@ from sqlalchemy import ClauseElement, Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from freehold.engines.postgres_pool import driver_of
-
 
 class Prepared:
-    """A statement whose parameters all are `bindparam`s; its values go through the columns' types as usual."""
+    """A statement with `bindparam`s for what differs from call to call; values go through the columns' types as usual."""
 
     def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         self._sql = compiled.string
-        types = {name: bind.type.dialect_impl(dialect) for name, bind in compiled.binds.items()}
-        self._binds = [(name, types[name].bind_processor(dialect)) for name in compiled.positiontup or ()]
+        binds = [compiled.binds[name] for name in compiled.positiontup or ()]
+        self._binds = [
+            (bind.key, bind.effective_value, bind.type.dialect_impl(dialect).bind_processor(dialect)) for bind in binds
+        ]
         columns = getattr(statement, "exported_columns", ())
         self._results = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
 
     def _values(self, values: Mapping[str, Any]) -> list[Any]:
-        return [process(values[name]) if process else values[name] for name, process in self._binds]
+        given = [(values.get(name, constant), process) for name, constant, process in self._binds]
+        return [process(value) if process else value for value, process in given]
 
     def _row(self, row: Sequence[Any]) -> Sequence[Any]:
         return [process(value) if process else value for value, process in zip(row, self._results, strict=True)]
@@ -55,3 +56,8 @@ class SqlitePrepared(Prepared):
 
     def _run(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Any:
         return driver_of(connection).execute(self._sql, self._values(values))
+
+
+def driver_of(connection: AsyncConnection) -> Any:
+    """The driver's own connection beneath. Raises SQLAlchemy's errors when it is gone."""
+    return connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]

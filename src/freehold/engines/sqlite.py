@@ -11,12 +11,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, ClauseElement, Column, func, literal_column, select, true
+from sqlalchemy import (
+    URL, ClauseElement, Column, ColumnElement, Dialect, Text, TypeDecorator, bindparam, func, literal_column, select, true,
+)  # fmt: skip
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.schema import Table
+from sqlalchemy.types import TypeEngine
 
 from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
 from freehold.engines.prepared import SqlitePrepared
@@ -109,6 +112,10 @@ class SqliteEngine(SqlEngine):
             self._turns = (loop, asyncio.Lock())
         return self._turns[1]
 
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        listed = func.json_each(bindparam(name, type_=_JsonList(column.type))).table_valued("value", name="listed")
+        return column.in_(select(listed.c.value))
+
     def prepare(self, statement: ClauseElement) -> SqlitePrepared:
         return SqlitePrepared(statement, self._writer.dialect)
 
@@ -141,6 +148,21 @@ class SqliteEngine(SqlEngine):
 
     def is_duplicate(self, error: BaseException) -> bool:
         return any(_code(cause) in _DUPLICATES for cause in causes(error))
+
+
+class _JsonList(TypeDecorator[list[Any]]):
+    """A list as one JSON text, its items as their own type gives them to the driver."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        process = self.item.dialect_impl(dialect).bind_processor(dialect)
+        return json.dumps([process(item) for item in value] if process else list(value))
 
 
 def _code(error: BaseException) -> int:

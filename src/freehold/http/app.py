@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +32,6 @@ from freehold.http.queries import QueryRoute
 from freehold.http.resource import resource_routes
 from freehold.identity import KeyRing, ServiceTokenVerifier, TokenVerifier
 from freehold.model.access import Access, public
-from freehold.model.ids import uuid7
 from freehold.model.ports import Bus
 from freehold.model.problem import Problem
 from freehold.model.routes import MEBIBYTE, Idempotency, Route
@@ -323,7 +323,7 @@ def request_id_of(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
-    return uuid7().hex
+    return f"{random.getrandbits(128):032x}"
 
 
 def _key(headers: Mapping[bytes, bytes], *, required: bool) -> str | None:

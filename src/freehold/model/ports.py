@@ -96,12 +96,16 @@ class Engine(Protocol):
         """
         ...
 
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Whether the column is one of a list, which is the parameter `name`: one statement for lists of any length."""
+        ...
+
     def excluded(self, table: Table) -> Any:
         """The row that an `upsert` tried to insert, for use in its `update` and `where`; columns under `.c`."""
         ...
 
     def prepare(self, statement: ClauseElement) -> Prepared:
-        """Compile a statement once, for what runs with every event: all its parameters are `bindparam`s."""
+        """Compile a statement once, for what runs with every event; what differs from call to call is a `bindparam`."""
         ...
 
     async def try_lock(self, connection: AsyncConnection, name: str) -> bool:

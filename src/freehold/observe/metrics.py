@@ -41,6 +41,8 @@ class Metrics:
         self._request_seconds = histogram(
             "http_request_duration_seconds", "Time to answer", _SECONDS, "service", "method", "route"
         )
+        # Looking the labels up costs more than counting, and this is done for every request.
+        self._by_request: dict[tuple[str, str, str | None, int], tuple[Counter, Histogram]] = {}
         self._published = counter("freehold_events_published", "Events safe with the bus", "service", "event")
         self._handled = counter("freehold_events_handled", "Events committed by a handler", "service", "handler")
         self._failed = counter("freehold_events_failed", "Tries of a handler that failed", "service", "handler")
@@ -74,8 +76,15 @@ class Metrics:
     def requested(self, service: str, method: str, route: str | None, status: int, seconds: float) -> None:
         """A request was answered. `route` is the template (`/orders/{id}`), None when no route fitted."""
         method = method if method in _METHODS else "OTHER"
-        self._requests.labels(service, method, route or UNMATCHED, str(status)).inc()
-        self._request_seconds.labels(service, method, route or UNMATCHED).observe(seconds)
+        key = (service, method, route, status)
+        series = self._by_request.get(key)
+        if series is None:
+            named = (service, method, route or UNMATCHED)
+            series = self._requests.labels(*named, str(status)), self._request_seconds.labels(*named)
+            self._by_request[key] = series
+        answered, duration = series
+        answered.inc()
+        duration.observe(seconds)
 
     def published(self, service: str, events: Iterable[str]) -> None:
         """Events of these types are marked as published."""

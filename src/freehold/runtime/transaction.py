@@ -180,10 +180,13 @@ class Tx:
         found: M | None = await self.scalar(statement)
         return found
 
-    async def insert_new(self, table: type[Any], rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]) -> None:
-        """Insert rows, given by column, of a mapped class where their `key` is not there yet; leave the others alone."""
+    async def insert_new(
+        self, table: type[Any], rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Insert those of the rows, given by column, whose `key` is not in the mapped class's table yet; their keys."""
         self._writing("insert rows")
-        await (await self.connection()).execute(self._host.engine.insert_new(table.__table__, rows, key=key))
+        inserted = await (await self.connection()).execute(self._host.engine.insert_new(table.__table__, rows, key=key))
+        return [tuple(row) for row in inserted]
 
     # --- messages -----------------------------------------------------------------------------------------------------
 

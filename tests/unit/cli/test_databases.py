@@ -20,7 +20,7 @@ def dead(freehold: Freehold, folder: Path) -> list[str]:
     """The ids of two dead letters of orders."""
     assert freehold("migrate", "shop").returncode == 0
     now = SystemClock().now()
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "id": uuid7(), "direction": "consume", "consumer_name": "mark_paid", "event_id": uuid7(),
             "source": "payments", "event_type": event_type, "version": 1, "topic": "payments",

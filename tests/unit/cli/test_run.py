@@ -18,19 +18,21 @@ def test_run_tells_where_it_answers_and_stops_when_asked(folder: Path) -> None:
     )
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        address = re.search(r"http://[\d.:]+", line)
-        assert address, (line, process.poll())
+        told = [process.stdout.readline() for _ in range(3)]
+        address = re.search(r"http://[\d.:]+", told[0])
+        assert address, told
 
         assert httpx.get(f"{address[0]}/api/v1/hello").json() == "hello"
 
         process.send_signal(signal.SIGTERM)
-        out, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 0, error
-    assert f"{address[0]}/docs" in out
-    assert f"{address[0]}/metrics" in out
+    assert [line.split() for line in told[1:]] == [
+        ["documentation", f"{address[0]}/docs"],
+        ["metrics", f"{address[0]}/metrics"],
+    ]
 
 
 def test_an_occupied_port_is_one_line(command: Freehold, folder: Path) -> None:

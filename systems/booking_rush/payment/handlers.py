@@ -1,0 +1,57 @@
+"""What payment does when something happens elsewhere, and what sagas order of it."""
+
+from __future__ import annotations
+
+from freehold import Tx
+from systems.booking_rush.booking.contract import BookingCancelled, BookingExpired, BookingReserved, GetBooking
+from systems.booking_rush.payment import lifecycle
+from systems.booking_rush.payment.contract import ChargeBooking, PaymentReturned, RefundPayment
+from systems.booking_rush.payment.gateway import PaymentGateway
+from systems.booking_rush.payment.service import payment
+
+
+@payment.on(BookingReserved)
+async def expect_payment(event: BookingReserved, tx: Tx) -> None:
+    """A pending payment waits for its client, unless the client was faster."""
+    await lifecycle.open_payment(event, "credit_card", tx)
+
+
+@payment.on(BookingCancelled, BookingExpired)
+async def call_off(event: BookingCancelled | BookingExpired, tx: Tx) -> None:
+    """A booking that is gone is not paid for, or no longer."""
+    found = await lifecycle.hold_payment_of(event.booking_id, tx)
+    if found is not None:
+        lifecycle.call_off(found, event.status_reason, tx)
+
+
+@payment.handles(ChargeBooking)
+async def charge_booking(command: ChargeBooking, tx: Tx, gateway: PaymentGateway) -> None:
+    """Put the payment under way; the charge worker calls the gateway, as nothing may wait for it in here."""
+    found = await lifecycle.hold_payment_of(command.booking_id, tx)
+    if found is None:
+        # The saga's command may overtake the booking's event.
+        booking = await tx.ask(GetBooking(booking_id=command.booking_id), after_write=True)
+        found = await lifecycle.open_payment(booking, command.method, tx)
+    match found.status:
+        case "pending" if (command.amount, command.currency) != (found.amount, found.currency):
+            lifecycle.fail(found, "AMOUNT_MISMATCH", f"{command.amount} is not the price", tx)
+        case "pending":
+            found.method = command.method
+            lifecycle.begin(found, gateway.name, command.card_token, tx)
+            found.next_attempt_at = tx.now()
+        case "succeeded":
+            tx.publish(found.completed())
+        case "failed" | "cancelled" | "refunded" | "refund_pending":
+            tx.publish(found.failed())
+
+
+@payment.handles(RefundPayment)
+async def refund_payment(command: RefundPayment, tx: Tx) -> None:
+    """Call the payment off, and answer once nothing of it is held."""
+    found = await lifecycle.hold_payment_of(command.booking_id, tx)
+    if found is None:
+        tx.publish(PaymentReturned(booking_id=command.booking_id, payment_id=None, returned_at=tx.now()))
+        return
+    found.return_asked = True
+    lifecycle.call_off(found, command.reason, tx)
+    lifecycle.announce_return(found, tx)
