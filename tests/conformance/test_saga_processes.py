@@ -86,12 +86,23 @@ async def test_several_processes_do_what_is_due_once(make: Make, databases: Data
         assert await world.effects() == {"confirm": 1}
 
 
-async def test_a_failure_is_counted_once_when_several_processes_meet_it(make: Make, databases: Databases) -> None:
+async def test_a_failure_counts_for_the_try_that_failed(
+    make: Make, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = await make(CONFIRM)
-    world.mood.confirm = [RuntimeError("no") for _ in range(3)]
+    world.mood.confirm = [RuntimeError("here"), RuntimeError("there")]
     await world.place()
-    processes = [world.shop, *[world.start_shop(world.saga, await databases.open("shop")) for _ in range(2)]]
-    await asyncio.gather(*(process.sagas.run_due() for process in processes))
+    other = world.start_shop(world.saga, await databases.open("shop"))
+    record = world.shop.sagas._record_failure
+
+    async def after_the_other(*failed: Any) -> None:
+        """Between one process's rollback and its note of it, another one makes the same try."""
+        await other.sagas.run_due()
+        await record(*failed)
+
+    monkeypatch.setattr(world.shop.sagas, "_record_failure", after_the_other)
+    await world.shop.sagas.run_due()
+    assert world.mood.calls["confirm"] == 2
     assert (await world.instance()).attempt == 2
 
 

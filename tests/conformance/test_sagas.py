@@ -11,6 +11,7 @@ import pytest
 
 from freehold.model.saga import Step
 from freehold.observe.metrics import METRICS
+from freehold.runtime import faultpoints
 from freehold.runtime.saga_machine import SagaSettings
 from freehold.runtime.transaction import MisuseError, Tx
 from tests.databases import Databases
@@ -203,6 +204,29 @@ async def test_a_problem_turns_back_at_once_and_keeps_what_it_says(make: Make, k
     assert (await world.instance()).error == "NOT_CONFIRMABLE: the order has expired"
     assert world.mood.calls["confirm"] == 1
     assert await world.effects() == ({"confirm": 1} if keep else {})
+
+
+async def test_what_a_problem_keeps_commits_together_with_the_refusal(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Death(BaseException):
+        pass
+
+    def die(point: str) -> None:
+        if point == "commit.after":
+            raise Death
+
+    world = await make(CONFIRM)
+    world.mood.confirm = [refusal(keep=True)]
+    await world.place()
+    monkeypatch.setattr(faultpoints, "on_reach", die)
+    with pytest.raises(Death):
+        await world.shop.sagas.run_due()
+    monkeypatch.undo()
+    await world.settle()
+    assert await world.status() == "compensated"
+    assert world.mood.calls["confirm"] == 1
+    assert await world.effects() == {"confirm": 1}
 
 
 async def slow(data: Checkout, tx: Tx) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -56,7 +57,7 @@ def keeper(databases: Databases, clock: ManualClock, owner: Owner) -> Keeper:
 
 def zone_set(clock: ManualClock, name: str = "A", show_name: str = "first", **late: float) -> ZoneSet:
     at = clock.now() - timedelta(**late)
-    return ZoneSet(zone_id=ZONE, show_id=SHOW, name=name, show_name=show_name, price="1.50", version_at=at)
+    return ZoneSet(zone_id=ZONE, show_id=SHOW, name=name, show_name=show_name, price=Decimal("1.50"), version_at=at)
 
 
 def renamed(clock: ManualClock, name: str, **late: float) -> ShowRenamed:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, ClauseElement, ColumnElement, Integer, NullPool, Text, any_, bindparam, func, select
+from sqlalchemy import URL, ColumnElement, Executable, Integer, NullPool, Text, any_, bindparam, func, select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -87,7 +87,7 @@ class PostgresEngine(SqlEngine):
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         return column == any_(bindparam(name, type_=ARRAY(column.type, dimensions=1)))
 
-    def prepare(self, statement: ClauseElement) -> PostgresPrepared:
+    def prepare(self, statement: Executable) -> PostgresPrepared:
         return PostgresPrepared(statement, self._writer.dialect)
 
     def _insert(self, table: Table, rows: list[dict[str, Any]]) -> ConflictInsert:

@@ -1,8 +1,8 @@
 """Transactions on PostgreSQL that begin and commit on the driver itself.
 
-SQLAlchemy's pool and its own BEGIN cost more of a short transaction than its statements. Here connections stay checked out,
-in autocommit as far as SQLAlchemy knows, and a transaction that ends while another waits for a connection begins that
-one's by the same message: COMMIT AND CHAIN.
+SQLAlchemy's pool and its own BEGIN cost more of a short transaction than its statements. Here connections stay checked
+out, in autocommit as far as SQLAlchemy knows, and a transaction that ends while another waits for a connection begins
+that one's by the same message: COMMIT AND CHAIN.
 """
 
 from __future__ import annotations
@@ -120,9 +120,7 @@ class PostgresPool:
             if waiter.turn.done() and not waiter.turn.cancelled():
                 await _to_its_end(self._pass_back(waiter.turn.result()))
             if isinstance(error, TimeoutError):
-                raise PoolTimeout(
-                    f"all {self._limit} connections were in use for {self._timeout:g} seconds"
-                ) from None
+                raise PoolTimeout(f"all {self._limit} connections were in use for {self._timeout:g} seconds") from None
             raise
 
     async def _pass_back(self, handed: tuple[AsyncConnection, bool] | None) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ClauseElement, Dialect
+from sqlalchemy import ClauseElement, Dialect, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class Prepared:
-    """A statement with `bindparam`s for what differs from call to call; values go through the columns' types as usual."""
+    """A statement with `bindparam`s for what differs from call to call; values pass the columns' types as usual."""
 
-    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = cast("SQLCompiler", cast("ClauseElement", statement).compile(dialect=dialect))
         self._sql = compiled.string
         binds = [compiled.binds[name] for name in compiled.positiontup or ()]
         self._binds = [

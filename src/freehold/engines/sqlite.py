@@ -12,8 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    URL, ClauseElement, Column, ColumnElement, Dialect, Text, TypeDecorator, bindparam, func, literal_column, select, true,
-)  # fmt: skip
+    URL,
+    Column,
+    ColumnElement,
+    Dialect,
+    Executable,
+    Text,
+    TypeDecorator,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -116,7 +127,7 @@ class SqliteEngine(SqlEngine):
         listed = func.json_each(bindparam(name, type_=_JsonList(column.type))).table_valued("value", name="listed")
         return column.in_(select(listed.c.value))
 
-    def prepare(self, statement: ClauseElement) -> SqlitePrepared:
+    def prepare(self, statement: Executable) -> SqlitePrepared:
         return SqlitePrepared(statement, self._writer.dialect)
 
     def _insert(self, table: Table, rows: list[dict[str, Any]]) -> ConflictInsert:

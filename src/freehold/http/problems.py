@@ -108,7 +108,8 @@ def malformed(codes: Mapping[str, str]) -> Problem:
 def _from_http_exception(error: HTTPException, codes: Mapping[str, str]) -> Problem:
     if error.status_code == 400:
         return malformed(codes)  # FastAPI says no more of a body that it cannot read
-    return Problem(error.status_code, HTTPStatus(error.status_code).name, str(error.detail), headers=dict(error.headers or {}))
+    code = HTTPStatus(error.status_code).name
+    return Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
 
 def _passing(engine: Engine, error: BaseException) -> bool:

@@ -76,6 +76,10 @@ class ExactDecimal(TypeDecorator[Decimal]):
         self.scale = scale
         self._unit = Decimal(1).scaleb(-scale)
 
+    @property
+    def python_type(self) -> type[Decimal]:
+        return Decimal
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "sqlite":
             return dialect.type_descriptor(BigInteger())
@@ -126,6 +130,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        return datetime
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "sqlite":
             return dialect.type_descriptor(String(27))
@@ -156,6 +164,10 @@ class TimeTz(TypeDecorator[time]):
 
     impl = String(21)
     cache_ok = True
+
+    @property
+    def python_type(self) -> type[time]:
+        return time
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         native = dialect.name == "postgresql"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from sqlalchemy import ClauseElement, Executable, MetaData, Table
+    from sqlalchemy import Executable, MetaData, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.elements import ColumnElement
 
@@ -104,7 +104,7 @@ class Engine(Protocol):
         """The row that an `upsert` tried to insert, for use in its `update` and `where`; columns under `.c`."""
         ...
 
-    def prepare(self, statement: ClauseElement) -> Prepared:
+    def prepare(self, statement: Executable) -> Prepared:
         """Compile a statement once, for what runs with every event; what differs from call to call is a `bindparam`."""
         ...
 

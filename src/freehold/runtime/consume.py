@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from freehold.buses.acknowledgement import all_of
 from freehold.model.envelope import Envelope
 from freehold.model.messages import Message
@@ -70,7 +68,11 @@ class Subscriber:
 
     async def mark(self, envelopes: Sequence[Envelope], tx: Tx) -> Sequence[Envelope]:
         """Put the events into the inbox; those that were not there yet."""
-        new = await mark_consumed(self._host, await tx.connection(), self.name, [e.event_id for e in envelopes], tx)
+        inbox, connection = self._host.inbox, await tx.connection()
+        if len(envelopes) == 1:
+            is_new = await inbox.mark(connection, self.name, envelopes[0].event_id, tx.now())
+            return envelopes if is_new else ()
+        new = await inbox.mark_all(connection, self.name, [e.event_id for e in envelopes], tx.now())
         return envelopes if len(new) == len(envelopes) else [e for e in envelopes if e.event_id in new]
 
     async def _nothing_to_undo(self, envelope: Envelope, tx: Tx) -> bool:
@@ -81,19 +83,8 @@ class Subscriber:
         done, _, do_name = undoes.partition("/")
         for handler in self._host.service.handlers:
             if any(message.__message__.name == do_name for message in handler.messages):
-                connection = await tx.connection()
-                return bool(await mark_consumed(self._host, connection, handler.name, [UUID(done)], tx))
+                return await self._host.inbox.mark(await tx.connection(), handler.name, UUID(done), tx.now())
         return False
-
-
-async def mark_consumed(
-    host: Host, connection: AsyncConnection, consumer: str, event_ids: Sequence[UUID], tx: Tx
-) -> set[UUID]:
-    """Insert the marks that are missing; the ids of those inserted."""
-    now = tx.now()
-    rows = [{"event_id": event_id, "consumer_name": consumer, "consumed_at": now} for event_id in event_ids]
-    statement = host.engine.insert_new(host.tables.consumed, rows, key=["event_id", "consumer_name"])
-    return {row.event_id for row in await connection.execute(statement)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from freehold.model.errors import ConfigurationError
 from freehold.model.messages import Event, Query
@@ -13,11 +13,12 @@ from freehold.model.service import Coalescing, Service
 from freehold.model.system import System
 from freehold.runtime.context import NOBODY, Asking, Context
 from freehold.runtime.idempotency import Idempotency, IdempotencySettings
+from freehold.runtime.inbox import Inbox
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.provided import Provided
 from freehold.runtime.tables import FrameworkTables
-from freehold.runtime.view_tables import ViewTables
 from freehold.runtime.transaction import TenantScope
+from freehold.runtime.view_tables import ViewTables
 from freehold.runtime.work import Work
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Host:
         for view in service.views:
             ViewTables.of(view, self.tables.metadata)
         self.outbox = Outbox(self.tables)
+        self.inbox = Inbox(engine, self.tables)
         known = IdempotencySettings in self.provided
         self.idempotency = Idempotency(self, self.provided.use(IdempotencySettings) if known else None)
         self.published: frozenset[type[Event]] = frozenset(service.publishes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import BindParameter, ColumnElement, exists, select, update
 
 from freehold.runtime.host import Host
 
@@ -69,10 +69,11 @@ class Lease:
             )
         self.epoch = None
 
-    def fence(self) -> ColumnElement[bool]:
-        """True in SQL as long as this holder's epoch is the current one."""
-        return exists(select(self._table.c.name).where(self._mine()))
+    def fence(self, epoch: BindParameter[int] | None = None) -> ColumnElement[bool]:
+        """True in SQL as long as this holder's epoch, or the one given as a parameter, is the current one."""
+        return exists(select(self._table.c.name).where(self._mine(epoch)))
 
-    def _mine(self) -> ColumnElement[bool]:
+    def _mine(self, epoch: BindParameter[int] | None = None) -> ColumnElement[bool]:
         table = self._table
-        return (table.c.name == self._name) & (table.c.epoch == self.epoch) & (table.c.holder == self._host.identity)
+        current = table.c.epoch == (self.epoch if epoch is None else epoch)
+        return (table.c.name == self._name) & current & (table.c.holder == self._host.identity)

@@ -81,6 +81,10 @@ class Outbox:
         self._commits += 1
         self._woken.set()
 
+    def stir(self) -> None:
+        """Have the relay look after what is out: nothing new was committed."""
+        self._woken.set()
+
     @property
     def commits(self) -> int:
         """How often it was woken."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.model.envelope import Envelope
 from freehold.model.errors import BusUnavailable, Refused, Unavailable
@@ -28,6 +29,7 @@ from freehold.runtime.lease import Lease
 from freehold.runtime.tables import LONG
 
 log = logging.getLogger(__name__)
+_CLAIMED = ("event_id", "event_type", "version", "topic", "partition_key", "created_at", "payload", "headers", "seq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,18 @@ class RelaySettings:
     Args:
         batch: rows claimed by one statement.
         in_flight: rows published and not yet marked, at most.
-        gather: seconds that answers are gathered for before they are marked together.
+        gather: seconds between two claims under load.
+        mark_after: seconds that an answer of the bus waits for others to be marked with; none when nothing else is out.
         look_back: seconds within which a row that committed late, with a number already passed, is found under load.
-        idle: seconds between looks when nobody wakes it.
+        idle: seconds between looks when nobody wakes it, after a while without events.
         tries: how often a row that the bus refuses is tried before it is dead.
         first_wait: seconds before the second try; doubled each time.
     """
 
     batch: int = 500
-    in_flight: int = 4000
+    in_flight: int = 2000
     gather: float = 0.001
+    mark_after: float = 0.01
     look_back: float = 0.05
     idle: float = 0.5
     tries: int = 5
@@ -63,15 +67,30 @@ class _Refusal:
 
 @dataclass(slots=True)
 class _Flight:
-    """What is out and not yet marked."""
+    """What is out and not yet marked.
+
+    Args:
+        ids: of all of it.
+        safe, refused: what the bus has answered.
+        mark_at: when the first of these answers has waited long enough.
+        down: the bus takes nothing now.
+        passed: the highest number claimed.
+        look_back_at: when to look again for what committed late below that.
+        pause: seconds to the next look, if nobody wakes the relay.
+    """
 
     ids: set[UUID] = field(default_factory=set)
     safe: list[UUID] = field(default_factory=list)
     refused: list[tuple[Envelope, Refused]] = field(default_factory=list)
+    mark_at: float = 0.0
     down: bool = False
-    landed: asyncio.Event = field(default_factory=asyncio.Event)
     passed: int = 0
     look_back_at: float = 0.0
+    pause: float = 0.0
+
+    @property
+    def answered(self) -> int:
+        return len(self.safe) + len(self.refused)
 
 
 class Relay:
@@ -93,7 +112,9 @@ class Relay:
         self._table = host.tables.outbox
         self._lease = Lease(host, "relay")
         self._refusals: dict[tuple[str, str], _Refusal] = {}
-        self._pending = self._pending_statement()
+        self._pending = host.engine.prepare(self._pending_statement())
+        self._passed = host.engine.prepare(self._passed_statement())
+        self._marking = host.engine.prepare(self._mark_statement())
         self.holding = False
 
     async def run(self) -> None:
@@ -139,78 +160,95 @@ class Relay:
             elif not flight.ids and not self._refusals:
                 self._host.outbox.drained(commits)
             await self._rest(flight, busy=bool(claimed))
-            if not await self._settle(flight):
+            if self._is_due(flight) and not await self._settle(flight):
                 return
             if flight.down:
                 raise BusUnavailable("it takes nothing now")
 
     async def _rest(self, flight: _Flight, *, busy: bool) -> None:
-        """Wait for answers of the bus, for a commit, or for the next look."""
+        """Wait for answers of the bus, for a commit, or for the next look: the longer, the longer nothing came."""
         if busy:
+            flight.pause = self._settings.gather
             await asyncio.sleep(self._settings.gather)
-        elif flight.ids:
-            await self._first(flight.landed.wait(), self._host.outbox.wait(self._settings.idle))
-            if flight.landed.is_set():
-                await asyncio.sleep(self._settings.gather)
-        else:
-            await self._host.outbox.wait(self._next_look())
-        flight.landed.clear()
+        elif not self._is_due(flight):
+            flight.pause = min(max(2 * flight.pause, self._settings.gather), self._settings.idle)
+            await self._host.outbox.wait(self._next_look(flight))
 
-    @staticmethod
-    async def _first(*waits: Awaitable[Any]) -> None:
-        tasks = [asyncio.ensure_future(wait) for wait in waits]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
+    def _is_due(self, flight: _Flight) -> bool:
+        """Whether the answers are to be marked: all are there, or a batch of them, or they have waited long enough."""
+        answered = flight.answered
+        if not answered:
+            return flight.down
+        enough = answered >= min(len(flight.ids), self._settings.batch)
+        return enough or flight.down or asyncio.get_running_loop().time() >= flight.mark_at
 
-    def _next_look(self) -> float:
+    def _next_look(self, flight: _Flight) -> float:
         now = asyncio.get_running_loop().time()
-        due = [refusal.retry_at - now for refusal in self._refusals.values()]
-        return max(0.01, min([self._settings.idle, *due]))
+        due = [max(0.01, refusal.retry_at - now) for refusal in self._refusals.values()]
+        if flight.answered:
+            due.append(max(0.0, flight.mark_at - now))
+        return min([flight.pause, *due])
 
     # --- claim --------------------------------------------------------------------------------------------------------
 
-    def _pending_statement(self) -> Any:
+    def _pending_statement(self) -> Select[Any]:
         table = self._table
         return (
-            select(table)
-            .where(
-                table.c.published_at.is_(None), table.c.dead_at.is_(None), table.c.seq > bindparam("passed", type_=LONG)
-            )
+            select(*(table.c[name] for name in _CLAIMED))
+            .where(self._is_pending(), table.c.seq > bindparam("passed", type_=LONG))
             .order_by(table.c.seq)
             .limit(bindparam("limit", type_=LONG))
         )
+
+    def _passed_statement(self) -> Select[Any]:
+        table = self._table
+        return (
+            select(table.c.event_id, table.c.seq)
+            .where(self._is_pending(), table.c.seq <= bindparam("passed", type_=LONG))
+            .order_by(table.c.seq)
+            .limit(bindparam("limit", type_=LONG))
+        )
+
+    def _is_pending(self) -> ColumnElement[bool]:
+        return self._table.c.published_at.is_(None) & self._table.c.dead_at.is_(None)
 
     async def _claim(self, flight: _Flight) -> list[Envelope]:
         """Pending rows in their order, without those that are out or wait behind a refusal.
 
         While rows are out it looks only behind the last one it claimed, so as not to read them again and again; it
-        looks
-        back at all that is pending when nothing is out and every `look_back` seconds, and finds what committed late.
+        looks back at all that is pending when nothing is out, and every `look_back` seconds at the ids alone, and finds
+        what committed late.
         """
-        if len(flight.ids) >= self._settings.in_flight:
+        room = self._settings.in_flight - len(flight.ids)
+        if room <= 0:
             return []
         now = asyncio.get_running_loop().time()
-        if not flight.ids or now >= flight.look_back_at:
-            flight.passed, flight.look_back_at = 0, now + self._settings.look_back
-        limit = self._settings.batch + (0 if flight.passed else len(flight.ids) + len(self._refusals))
+        before = flight.passed
         async with self._host.engine.read() as connection:
-            rows = (await connection.execute(self._pending, {"limit": limit, "passed": flight.passed})).all()
-        if rows:
-            flight.passed = rows[-1].seq
-        return [
-            envelope
-            for envelope in (self._envelope(row) for row in rows if row.event_id not in flight.ids)
-            if not self._waits(envelope, now)
+            if not flight.ids:
+                flight.passed, flight.look_back_at = 0, now + self._settings.look_back
+            elif now >= flight.look_back_at:
+                flight.look_back_at = now + self._settings.look_back
+                flight.passed = await self._look_back(connection, flight)
+            again = len(flight.ids) + len(self._refusals) if flight.passed < before else 0
+            # Rows that are out may be read again: those of a claim that starts before them.
+            limit = min(room, self._settings.batch) + again
+            rows = await self._pending.fetch(connection, {"limit": limit, "passed": flight.passed})
+        source = self._host.service.name
+        envelopes = [
+            Envelope(event_id, kind, version, source, topic, key, created_at, payload, headers, seq)
+            for event_id, kind, version, topic, key, created_at, payload, headers, seq in rows
+            if event_id not in flight.ids
         ]
+        if rows:
+            flight.passed = max(flight.passed, rows[-1][-1])
+        return [e for e in envelopes if not self._waits(e, now)] if self._refusals else envelopes
 
-    def _envelope(self, row: Row[Any]) -> Envelope:
-        return Envelope(
-            row.event_id, row.event_type, row.version, self._host.service.name, row.topic, row.partition_key,
-            row.created_at, row.payload, row.headers, row.seq,
-        )  # fmt: skip
+    async def _look_back(self, connection: AsyncConnection, flight: _Flight) -> int:
+        """The number below the first row that is pending, passed, and not out."""
+        limit = len(flight.ids) + 1
+        passed = await self._passed.fetch(connection, {"limit": limit, "passed": flight.passed})
+        return next((seq - 1 for event_id, seq in passed if event_id not in flight.ids), flight.passed)
 
     def _waits(self, envelope: Envelope, now: float) -> bool:
         refusal = self._refusals.get((envelope.topic, envelope.key))
@@ -225,8 +263,10 @@ class Relay:
         for envelope, answer in zip(envelopes, answers, strict=True):
             answer.add_done_callback(partial(self._landed, flight, envelope))
 
-    @staticmethod
-    def _landed(flight: _Flight, envelope: Envelope, done: asyncio.Future[None]) -> None:
+    def _landed(self, flight: _Flight, envelope: Envelope, done: asyncio.Future[None]) -> None:
+        if not flight.answered:
+            flight.mark_at = asyncio.get_running_loop().time() + self._settings.mark_after
+            self._host.outbox.stir()
         error = None if done.cancelled() else done.exception()
         if done.cancelled() or isinstance(error, BusUnavailable):
             flight.ids.discard(envelope.event_id)
@@ -236,7 +276,8 @@ class Relay:
             flight.refused.append((envelope, refused))
         else:
             flight.safe.append(envelope.event_id)
-        flight.landed.set()
+        if self._is_due(flight):
+            self._host.outbox.stir()
 
     # --- mark ---------------------------------------------------------------------------------------------------------
 
@@ -257,20 +298,21 @@ class Relay:
         faultpoints.reach("mark.after")
         flight.ids.difference_update(safe)
         flight.ids.difference_update(envelope.event_id for envelope, _ in refused)
-        for key in [k for k, refusal in self._refusals.items() if refusal.event_id in set(safe)]:
-            del self._refusals[key]
+        if self._refusals:
+            published = set(safe)
+            self._refusals = {k: each for k, each in self._refusals.items() if each.event_id not in published}
         return held
 
-    async def _mark(self, connection: Any, ids: Sequence[UUID]) -> bool:
-        marked = await connection.execute(
-            update(self._table).where(self._in(ids), self._lease.fence()).values(published_at=self._host.clock.now())
-        )
-        return bool(marked.rowcount)
+    def _mark_statement(self) -> Update:
+        among = self._host.engine.among(self._table.c.event_id, "ids")
+        now = bindparam("now", type_=self._table.c.published_at.type)
+        return update(self._table).where(among, self._lease.fence(bindparam("epoch"))).values(published_at=now)
 
-    def _in(self, ids: Sequence[UUID]) -> ColumnElement[bool]:
-        return self._table.c.event_id.in_(ids)
+    async def _mark(self, connection: AsyncConnection, ids: Sequence[UUID]) -> bool:
+        values = {"ids": ids, "now": self._host.clock.now(), "epoch": self._lease.epoch}
+        return bool(await self._marking.execute(connection, values))
 
-    async def _refuse(self, connection: Any, envelope: Envelope, error: Refused) -> None:
+    async def _refuse(self, connection: AsyncConnection, envelope: Envelope, error: Refused) -> None:
         """Count a refusal; the row dies with the last one, and its key goes on."""
         table, now = self._table, self._host.clock.now()
         mine = (table.c.event_id == envelope.event_id) & self._lease.fence()

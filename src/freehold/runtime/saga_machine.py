@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Literal
 
 from freehold.model.messages import Event
-from freehold.model.saga import FINAL, Action, Saga, Status, Step, is_command
+from freehold.model.saga import Action, Saga, Status, Step, is_command
 
 AT_ONCE = timedelta()
 
@@ -187,7 +187,7 @@ class SagaMachine:
                 self._failed(move, error, again)
             case Overdue() if state.waits_for == "answer":
                 self._overdue(move)
-            case Answered(event, origin) if state.status not in FINAL:
+            case Answered(event, origin):
                 return self._answered(move, event, origin)
             case Resumed() if state.status == "needs_attention":
                 move.notes.append(Note(self.step(state).name, "resumed"))

@@ -242,7 +242,7 @@ class Generation:
             newer = {name: at for name, (_, at) in won.items()}
             ages[key] = self._older(version, {name: newer.get(name, row.age(name)) for name in self._columns})
         for names, rows in alike.items():
-            setting = {name: bindparam(f"p_{name}") for name in sorted(names | {self._tables.version})}
+            setting: dict[str, Any] = {name: bindparam(f"p_{name}") for name in sorted(names | {self._tables.version})}
             await connection.execute(update(self._table).where(self._key == bindparam("p__key")).values(setting), rows)
         await self._age(connection, ages, clear=True)
 

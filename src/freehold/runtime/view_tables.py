@@ -98,6 +98,6 @@ def _copy(column: Column[Any], key: str | None) -> Column[Any]:
     """The column without its constraints: what is not complete yet may lie in a copy."""
     kind = column.type
     if isinstance(kind, Enum):
-        kind = kind.adapt(Enum, create_constraint=False)
+        kind = kind.adapt(Enum, create_constraint=False)  # type: ignore[no-untyped-call]
     is_key = column.name == key
     return Column(column.name, kind, primary_key=is_key, nullable=not is_key, autoincrement=False)

@@ -18,7 +18,6 @@ from systems.booking_rush.booking.contract import (
     BookingStatus,
 )
 
-
 Fact = TypeVar("Fact", bound=BookingFact)
 
 

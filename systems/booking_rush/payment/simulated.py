@@ -210,7 +210,16 @@ class SimulatedGateway:
         self._books.execute(
             "INSERT INTO charges (payment_id, status, amount, currency, token, code, metadata, settles_at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (str(order.payment_id), status, order.amount, order.currency, token, code, json.dumps(metadata), settles_at),
+            (
+                str(order.payment_id),
+                status,
+                order.amount,
+                order.currency,
+                token,
+                code,
+                json.dumps(metadata),
+                settles_at,
+            ),
         )
         found = self._find(order.payment_id)
         assert found is not None  # noqa: S101 - it was inserted a line ago
@@ -229,9 +238,7 @@ class SimulatedGateway:
 
     def _try(self, key: str) -> int:
         """How often this was tried, this time included."""
-        self._books.execute(
-            "INSERT INTO tries VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1", (key,)
-        )
+        self._books.execute("INSERT INTO tries VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET count = count + 1", (key,))
         row = self._one("SELECT count FROM tries WHERE key = ?", key)
         return int(row["count"]) if row else 0
 

@@ -7,9 +7,7 @@ from systems.booking_rush.auth.contract import SnapshotUsers, UserCreated, UserD
 from systems.booking_rush.payment.service import payment
 from systems.booking_rush.payment.tables import CustomerDirectory
 
-customers = payment.view(
-    View("customer_directory", table=CustomerDirectory, key="user_id", rebuild=SnapshotUsers)
-)
+customers = payment.view(View("customer_directory", table=CustomerDirectory, key="user_id", rebuild=SnapshotUsers))
 _CUSTOMER = {"user_id", "tenant_id", "email", "name"}
 
 

@@ -66,8 +66,8 @@ def _zones(*columns: ColumnElement[Any] | Any) -> Select[Any]:
 
 
 _SEATS = _zones(
-    Zone.id.label("zone_id"), Event.id.label("event_id"), Zone.name, Zone.total_seats, Zone.available_seats,
-    Zone.reserved_seats, Zone.sold_seats,
+    Zone.id.label("zone_id"), Show.id.label("show_id"), Event.id.label("event_id"), Event.tenant_id, Zone.name,
+    Zone.total_seats, Zone.available_seats, Zone.reserved_seats, Zone.sold_seats,
 )  # fmt: skip
 
 _FOR_SALE = _zones(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -46,6 +47,21 @@ async def open_world(databases: Databases, system: System = catalogue) -> AsyncI
         yield Catalogue(world)
 
 
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account; each request gets a fresh access token, so that the clock may move between two."""
+
+    world: World
+    id: UUID
+    role: Role
+    tenant: UUID
+    email: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.world.as_user(self.id, roles=[self.role], tenant_id=self.tenant, email=self.email)
+
+
 class Catalogue:
     """What the tests do over and over."""
 
@@ -53,8 +69,8 @@ class Catalogue:
         self.world = world
         self.http = world.http
 
-    async def person(self, role: Role = "customer", *, tenant: UUID = HOME, name: str = "") -> Headers:
-        """Headers of somebody with this role, who has an account."""
+    async def person(self, role: Role = "customer", *, tenant: UUID = HOME, name: str = "") -> Person:
+        """Somebody with this role."""
         id, now = uuid4(), self.world.clock.now()
         email = f"{name or id}@example.com"
         async with self.world.work("auth").transaction() as tx:
@@ -64,25 +80,24 @@ class Catalogue:
                     created_at=now, updated_at=now,
                 )
             )  # fmt: skip
-        return self.world.as_user(id, roles=[role], tenant_id=tenant, email=email)
+        return Person(self.world, id, role, tenant, email)
 
-    async def call(self, method: str, path: str, who: Headers | None = None, **body: Any) -> httpx.Response:
+    async def call(self, method: str, path: str, who: Person | Headers | None = None, **body: Any) -> httpx.Response:
         """A request to the gateway."""
-        return await self.http.request(method, f"/api/v1{path}", headers=who, json=body or None)
+        headers = who.headers if isinstance(who, Person) else who
+        return await self.http.request(method, f"/api/v1{path}", headers=headers, json=body or None)
 
-    async def made(self, path: str, who: Headers, **body: Any) -> dict[str, Any]:
+    async def made(self, path: str, who: Person | Headers, **body: Any) -> dict[str, Any]:
         """POST, and what was made."""
         answer = await self.call("POST", path, who, **body)
         assert answer.status_code in (200, 201), answer.text
         made: dict[str, Any] = answer.json()
         return made
 
-    async def event(self, who: Headers, *, seats: tuple[int, ...] = (100,), **fields: Any) -> dict[str, Any]:
+    async def event(self, who: Person, *, seats: tuple[int, ...] = (100,), **fields: Any) -> dict[str, Any]:
         """A published event with one show on sale and a zone for each of `seats`; `show` and `zones` beside it."""
         event = await self.made("/events", who, name=fields.pop("name", "Rush"), **fields)
-        show = await self.made(
-            f"/events/{event['id']}/shows", who, show_date="2030-03-01", start_time="19:30:00+07:00"
-        )
+        show = await self.made(f"/events/{event['id']}/shows", who, show_date="2030-03-01", start_time="19:30:00+07:00")
         zones = [
             await self.made(f"/shows/{show['id']}/zones", who, name=f"Zone {n}", price=3000.00, total_seats=total)
             for n, total in enumerate(seats, 1)

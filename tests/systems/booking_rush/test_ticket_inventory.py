@@ -18,9 +18,14 @@ from systems.booking_rush.booking.contract import (
     BookingFact,
     BookingReserved,
 )
-from systems.booking_rush.ticket.contract import ShowUpdated, ZoneInventoryUpdated, ZoneSoldOut
+from systems.booking_rush.ticket.contract import (
+    GetZoneForSale,
+    ListZoneSeats,
+    ShowUpdated,
+    ZoneInventoryUpdated,
+    ZoneSoldOut,
+)
 from systems.booking_rush.ticket.queries import get_zone_for_sale, list_zone_seats
-from systems.booking_rush.ticket.contract import GetZoneForSale, ListZoneSeats
 from systems.booking_rush.ticket.tables import Show, Zone
 from tests.databases import Databases
 from tests.systems.booking_rush.catalogue import HOME, Catalogue, open_world
@@ -119,9 +124,7 @@ async def test_a_repeated_event_moves_them_once(app: Catalogue, event: dict[str,
 
 async def test_a_batch_takes_events_in_any_order(app: Catalogue, event: dict[str, Any]) -> None:
     booking_id = uuid4()
-    await deliver(
-        app, fact(BookingConfirmed, event, 2, booking_id), fact(BookingReserved, event, 2, booking_id)
-    )
+    await deliver(app, fact(BookingConfirmed, event, 2, booking_id), fact(BookingReserved, event, 2, booking_id))
     assert (await seats(app))[0] == (8, 0, 2)
 
 

@@ -122,17 +122,26 @@ async def test_event_streams_pass_unbuffered_and_end_with_the_client(world: Worl
         await gateway.aclose()
 
 
-async def test_a_client_that_leaves_a_remote_request_ends_it(world: World) -> None:
-    async with serving(world.app()) as shelves:
-        gateway = world.gateway(shelves=shelves)
-        async with serving(gateway) as url:
-            async with httpx.AsyncClient(base_url=url, timeout=DEADLINE) as web:
-                leaving = asyncio.create_task(web.get("/api/v1/slow"))
-                await asyncio.wait_for(world.state.entered.wait(), DEADLINE)
-                leaving.cancel()
-                await asyncio.gather(leaving, return_exceptions=True)
-            world.state.go_on.set()
-        await gateway.aclose()
+async def test_a_client_that_leaves_ends_the_request_behind_the_gateway(world: World) -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        assert await reader.read() == b""
+        ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(backend, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    gateway = world.gateway(shelves=f"http://127.0.0.1:{port}")
+    async with server, serving(gateway) as url:
+        _, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+        writer.write(b"GET /api/v1/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(asked.wait(), DEADLINE)
+        writer.close()
+        await asyncio.wait_for(ended.wait(), DEADLINE)
+    await gateway.aclose()
 
 
 @pytest.mark.parametrize("remote", [True, False])

@@ -1,0 +1,85 @@
+"""What payment does by the clock: finish what a gateway, or a crash, left unfinished."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+
+from freehold import Tx, Work
+from systems.booking_rush.payment.charging import charge, give_back, inquire
+from systems.booking_rush.payment.gateway import GatewayError, PaymentGateway
+from systems.booking_rush.payment.lifecycle import call_off, hold_payment
+from systems.booking_rush.payment.service import payment
+from systems.booking_rush.payment.settings import PaymentSettings
+from systems.booking_rush.payment.simulated import SimulatedGateway
+from systems.booking_rush.payment.tables import Payment
+from systems.booking_rush.payment.webhooks import receive
+
+log = logging.getLogger(__name__)
+
+
+@payment.every(seconds=1)
+async def charge_worker(work: Work, settings: PaymentSettings) -> None:
+    """Charge what a saga ordered, and again what the gateway could not do before."""
+    due = Payment.status == "processing", Payment.next_attempt_at <= work.now()
+    for payment_id in await _ids(work, settings.worker_batch, *due):
+        if await work.run(partial(_take, payment_id)):
+            await charge(payment_id, work)
+
+
+async def _take(payment_id: UUID, tx: Tx) -> bool:
+    """Make this attempt ours: a crash in it is left to the sweeper."""
+    found = await hold_payment(payment_id, tx)
+    if found.status != "processing" or found.next_attempt_at is None:
+        return False
+    found.next_attempt_at, found.processed_at = None, tx.now()
+    return True
+
+
+@payment.every(seconds=30)
+async def stuck_payment_sweeper(work: Work, settings: PaymentSettings) -> None:
+    """Ask the gateway about payments that are under way for too long; cancel those that nobody began in time."""
+    stuck = work.now() - timedelta(minutes=settings.stuck_after_minutes)
+    under_way = Payment.status == "processing", Payment.next_attempt_at.is_(None), Payment.processed_at < stuck
+    for payment_id in await _ids(work, settings.worker_batch, *under_way):
+        try:
+            await inquire(payment_id, work)
+        except (GatewayError, TimeoutError) as error:
+            log.warning("payment %s: the gateway does not say what became of it: %s", payment_id, error)
+    orphaned = work.now() - timedelta(minutes=settings.orphan_after_minutes)
+    for payment_id in await _ids(
+        work, settings.worker_batch, Payment.status == "pending", Payment.created_at < orphaned
+    ):
+        await work.run(partial(_cancel_orphan, payment_id))
+
+
+async def _cancel_orphan(payment_id: UUID, tx: Tx) -> None:
+    found = await hold_payment(payment_id, tx)
+    if found.status == "pending" and (found.hold_ends_at is None or found.hold_ends_at < tx.now()):
+        call_off(found, "hold expired", tx)
+
+
+@payment.every(seconds=5)
+async def refund_worker(work: Work, settings: PaymentSettings) -> None:
+    """Give back what is to be given back, until the gateway has done it."""
+    due = Payment.status == "refund_pending", Payment.next_attempt_at <= work.now()
+    for payment_id in await _ids(work, settings.worker_batch, *due):
+        await give_back(payment_id, work)
+
+
+@payment.every(seconds=1)
+async def simulated_webhooks(work: Work, gateway: PaymentGateway) -> None:
+    """Hand in the webhooks of the simulated gateway, which has no network, by the same door as a real one's."""
+    if isinstance(gateway, SimulatedGateway):
+        for announcement in gateway.due_announcements():
+            await receive(announcement.body, announcement.signature, work)
+            gateway.announced(announcement)
+
+
+async def _ids(work: Work, limit: int, *which: ColumnElement[bool]) -> list[UUID]:
+    async with work.transaction(readonly=True) as tx:
+        return list(await tx.scalars(select(Payment.id).where(*which).order_by(Payment.updated_at).limit(limit)))
