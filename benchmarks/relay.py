@@ -57,7 +57,7 @@ async def drain(orders: str, payments: str, events: int, batch: int | None) -> d
     bus = LocalBus()
     urls = {"orders": orders, "payments": payments}
     units = {
-        service.name: Unit(Host(system, service, open_engine(urls[service.name], pool_size=16)), bus, alone=True)
+        service.name: Unit(Host(system, service, open_engine(urls[service.name])), bus, alone=True)
         for service in system.services
     }
     for unit in units.values():

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from freehold import Context, Problem, Query, Unavailable
 from freehold.engines import open_engine
 from freehold.http import HttpCaller
 from freehold.http.breaker import Breaker
-from freehold.runtime.context import Asking
+from freehold.runtime.context import NOBODY, Asking
 from tests.databases import Databases
 from tests.unit.http.library import ALICE, BOB, CAROL, Book, BookInfo, CountPages, FindBooks, GetBook, World, client
 from tests.unit.http.servers import DEADLINE, serving, unused_url
@@ -40,7 +41,7 @@ async def ask(world: World, request: pytest.FixtureRequest) -> AsyncIterator[Ask
     """Ask shelves on behalf of desk, either way."""
 
     def through(caller: Any) -> Ask:
-        async def ask(query: Query[Any], context: Context = Context()) -> Any:
+        async def ask(query: Query[Any], context: Context = NOBODY) -> Any:
             return await caller.ask(query, Asking("desk", context))
 
         return ask
@@ -122,7 +123,7 @@ async def test_an_answer_is_the_same_either_way(world: World, ask: Ask) -> None:
     async with client(world.app()) as web:
         made = await add(world, web)
     answer = await ask(GetBook(book_id=made["id"]))
-    assert answer == BookInfo(id=made["id"], title="Emma", price="12.50")
+    assert answer == BookInfo(id=made["id"], title="Emma", price=Decimal("12.50"))
     since = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     found = await ask(FindBooks(titles=["ä & b", "c/d?"], cheap=True, since=since))
     assert [(each.title, each.price) for each in found] == [(f"{t} {since}", 1) for t in ("ä & b", "c/d?")]
@@ -169,10 +170,11 @@ async def test_calls_see_the_rows_that_their_asker_may_see(world: World, ask: As
 async def test_a_fallback_is_taken_when_there_is_no_answer(world: World, ask: Ask) -> None:
     @world.desk.fallback(GetBook)
     async def unknown(query: GetBook) -> BookInfo:
-        return BookInfo(id=query.book_id, title="?", price="0")
+        return BookInfo(id=query.book_id, title="?", price=Decimal(0))
 
     world.state.conflicts.extend([Unavailable("down")] * 3)
     assert (await ask(GetBook(book_id=UUID(int=1)))).title == "?"
+    world.state.conflicts.clear()
     with pytest.raises(Problem):
         await ask(GetBook(book_id=UUID(int=1)))
 

@@ -163,6 +163,30 @@ async def test_both_processes_at_once(databases: Databases, clock: ManualClock) 
         clock.advance(minutes=10)
 
 
+async def test_a_process_that_comes_late_finds_it_done(
+    databases: Databases, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the moment that a process finds a job due and the one that it gets the lease, another has run it."""
+    service = ledger()
+
+    @service.every(minutes=10)
+    async def sweep(work: Work) -> None:
+        async with work.transaction() as tx:
+            tx.add(Note(text="done"))
+
+    late, quick = [Jobs(await process(databases, service, clock)) for _ in range(2)]
+    acquire = Lease.acquire
+
+    async def acquire_late(lease: Lease) -> bool:
+        if lease._host is late._host:
+            assert await quick.run_due() == ["sweep"]
+        return await acquire(lease)
+
+    monkeypatch.setattr(Lease, "acquire", acquire_late)
+    assert await late.run_due() == []
+    assert await notes(late._host) == ["done"]
+
+
 async def test_a_dead_process_is_taken_over(databases: Databases, clock: ManualClock) -> None:
     service = ledger()
 

@@ -162,6 +162,7 @@ async def test_it_converges_whatever_the_order(keeper: Keeper, clock: ManualCloc
     for seed in range(ROUNDS[engine_kind]):
         await empty(host)
         keeper.owner = host.caller = owner = Owner(clock, random.Random(seed), joined=seed % 2 == 0)
+        owner.behind = timedelta(seconds=3 * (seed % 3))
         await converge(host, views, owner, random.Random(f"life {seed}"))
         assert await shown(host) == owner.truth(), f"seed {seed}"
         assert await rows_of(host, "shadow") == 0
@@ -329,6 +330,25 @@ async def test_a_process_that_lost_its_lease_changes_nothing_more(keeper: Keeper
         await views.rebuild("zone_directory", page=2)
     assert (await views.state("zone_directory")).generation == 1
     assert await rows_of(host, "shadow") == 0
+
+
+async def test_a_process_that_lost_its_lease_to_an_unfinished_rebuild_changes_nothing_more(
+    keeper: Keeper, owner: Owner
+) -> None:
+    host, views = await keeper.start()
+    _, other = await keeper.start()
+    await deliver(host, views, filled(owner, 6))
+
+    async def overslept() -> None:
+        owner.before_page = None
+        owner.clock.advance(seconds=11)
+        with crash_at("commit.after", nth=3), pytest.raises(Crash):
+            await other.rebuild("zone_directory", page=2)
+
+    owner.before_page = overslept
+    with pytest.raises(Problem, match="REBUILD_RUNNING"):
+        await views.rebuild("zone_directory", page=2)
+    assert (await views.state("zone_directory")).rows_read == 4
 
 
 async def test_an_incomplete_snapshot_and_a_missing_query_are_refused(keeper: Keeper, owner: Owner) -> None:

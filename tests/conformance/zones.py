@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -100,12 +100,14 @@ def zone_view() -> View:
 class Owner:
     """The service that owns zones: its rows, the events that are on their way, and its snapshot.
 
-    `joined` says whether a row's version in the snapshot counts the show it tells the name of.
+    `joined` says whether a row's version in the snapshot counts the show it tells the name of; its clock is `behind` that
+    of the keeper.
     """
 
     clock: ManualClock
     rng: random.Random
     joined: bool = True
+    behind: timedelta = timedelta()
     before_page: Callable[[], Awaitable[None]] | None = None
     rows: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     shows: dict[UUID, tuple[str, datetime]] = field(default_factory=dict)
@@ -130,7 +132,7 @@ class Owner:
 
     def act(self) -> None:
         """Something happens: a row changes and its event is on its way."""
-        now = self.clock.advance(seconds=1)
+        now = self.clock.advance(seconds=1) - self.behind
         actions = [self._add] + [self._change, self._sell, self._rename, self._delete] * bool(self.rows)
         self.rng.choice(actions)(now)
 

@@ -45,6 +45,7 @@ class Deployment(BaseModel):
     data: Path = Path(".freehold")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    rate_limits: bool = True
     services: dict[str, ServiceDeployment] = Field(default_factory=dict)
 
     @field_validator("bus")

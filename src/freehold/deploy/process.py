@@ -103,7 +103,7 @@ class Process:
             )
             for name, unit in self.units.items()
         }
-        return gateway_app(self.system, self.apps)
+        return gateway_app(self.system, self.apps, limited=self.deployment.rate_limits)
 
     async def stop(self) -> None:
         """Finish what is at work, then let go of everything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from freehold.model.ports import Bus
 from freehold.runtime.consume import Group
@@ -15,6 +16,12 @@ from freehold.runtime.parking import Parking
 from freehold.runtime.relay import Relay, RelaySettings
 from freehold.runtime.upkeep import Upkeep
 from freehold.runtime.views import Views
+
+
+class Part(Protocol):
+    """Something that works until it is cancelled."""
+
+    async def run(self) -> None: ...
 
 
 class Unit:
@@ -49,7 +56,7 @@ class Unit:
     def start(self, *, timers: bool = True) -> None:
         """Begin to publish and, with `timers`, to retry, to run jobs and to meet deadlines."""
         name = self.host.service.name
-        parts = [self.relay, self.parking, self.jobs, self.upkeep] if timers else [self.relay]
+        parts: list[Part] = [self.relay, self.parking, self.jobs, self.upkeep] if timers else [self.relay]
         self._tasks = [asyncio.create_task(p.run(), name=f"{name} {p.__class__.__name__.lower()}") for p in parts]
 
     async def run_due(self) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from pydantic_core import from_json, to_json
@@ -39,15 +39,11 @@ class SqlEngine:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
-    @asynccontextmanager
-    async def write(self) -> AsyncGenerator[AsyncConnection, None]:
-        async with self._writer.begin() as connection:
-            yield connection
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._writer.begin()
 
-    @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection, None]:
-        async with self._reader.connect() as connection:
-            yield connection
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._reader.connect()
 
     def insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]) -> Executable:
         columns = [table.c[name] for name in key]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -71,15 +70,11 @@ class PostgresEngine(SqlEngine):
         super().__init__(url, engine, engine)
         self._pool = PostgresPool(engine, size=pool_size, overflow=max_overflow, timeout=pool_timeout)
 
-    @asynccontextmanager
-    async def write(self) -> AsyncGenerator[AsyncConnection, None]:
-        async with self._pool.transaction(BEGIN) as connection:
-            yield connection
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._pool.transaction(BEGIN)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection, None]:
-        async with self._pool.transaction(BEGIN_READ_ONLY) as connection:
-            yield connection
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._pool.transaction(BEGIN_READ_ONLY)
 
     async def close(self) -> None:
         await self._pool.close()

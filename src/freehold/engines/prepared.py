@@ -22,21 +22,24 @@ class Prepared:
         ]
         columns = getattr(statement, "exported_columns", ())
         self._results = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self._as_they_come = not any(self._results)
 
     def _values(self, values: Mapping[str, Any]) -> list[Any]:
         given = [(values.get(name, constant), process) for name, constant, process in self._binds]
         return [process(value) if process else value for value, process in given]
 
-    def _row(self, row: Sequence[Any]) -> Sequence[Any]:
-        return [process(value) if process else value for value, process in zip(row, self._results, strict=True)]
+    def _rows(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        if self._as_they_come:
+            return rows
+        processes = self._results
+        return [[process(value) if process else value for value, process in zip(row, processes)] for row in rows]  # noqa: B905 - the statement says how many
 
 
 class PostgresPrepared(Prepared):
     """asyncpg prepares it once on each connection."""
 
     async def fetch(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        rows = await driver_of(connection).fetch(self._sql, *self._values(values))
-        return [self._row(row) for row in rows]
+        return self._rows(await driver_of(connection).fetch(self._sql, *self._values(values)))
 
     async def execute(self, connection: AsyncConnection, values: Mapping[str, Any]) -> int:
         status: str = await driver_of(connection).execute(self._sql, *self._values(values))
@@ -47,10 +50,12 @@ class SqlitePrepared(Prepared):
     """sqlite3 keeps it compiled; it runs inline."""
 
     async def fetch(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        return [self._row(row) for row in self._run(connection, values).fetchall()]
+        return self._rows(self._run(connection, values).fetchall())
 
     async def execute(self, connection: AsyncConnection, values: Mapping[str, Any]) -> int:
-        count: int = self._run(connection, values).rowcount
+        cursor = self._run(connection, values)
+        # sqlite3 counts what an INSERT … RETURNING touches only in later versions of Python.
+        count: int = cursor.rowcount if cursor.description is None else len(cursor.fetchall())
         return count
 
     def _run(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import TypeAdapter
 from starlette.responses import Response
@@ -18,8 +19,7 @@ class Answers:
 
     def __init__(self, handler: Callable[..., Any], status_code: int) -> None:
         self._status = status_code
-        annotation = inspect.get_annotations(handler, eval_str=True).get("return", Any)
-        self.model: Any = None if annotation is None or _is_response(annotation) else annotation
+        self.model: Any = _without_responses(inspect.get_annotations(handler, eval_str=True).get("return", Any))
         self._adapter: TypeAdapter[Any] | None = None if self.model is None else TypeAdapter(self.model)
 
     def response(self, answer: Any) -> Response:
@@ -38,5 +38,10 @@ class Answers:
         return Response(body, self._status, media_type=JSON)
 
 
-def _is_response(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Response)
+def _without_responses(annotation: Any) -> Any:
+    """What is left to serialise of `Order | JSONResponse`; None when nothing is."""
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    kept = [member for member in members if not (isinstance(member, type) and issubclass(member, Response))]
+    if len(kept) == len(members):
+        return annotation
+    return Union[tuple(kept)] if kept else None  # noqa: UP007 - made at run time

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Literal
 
 from freehold.model.errors import Unavailable
 
@@ -32,8 +31,8 @@ class Breaker:
         self._probing = False
 
     @property
-    def state(self) -> Literal["closed", "open", "half-open"]:
-        """`open` refuses every call, `half-open` lets one through."""
+    def state(self) -> str:
+        """`closed`, `open` (every call is refused) or `half-open` (one call may try)."""
         if self._opened_at is None:
             return "closed"
         return "half-open" if self._now() - self._opened_at >= self._rest else "open"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -21,6 +22,8 @@ from freehold.model.errors import ConfigurationError, Unavailable
 from freehold.model.messages import Query
 from freehold.model.problem import Problem
 from freehold.model.system import System
+from freehold.observe import tracing
+from freehold.observe.metrics import METRICS
 from freehold.runtime.calls import answerer, as_seen_from_outside, deadline, or_fallback
 from freehold.runtime.context import Asking
 
@@ -85,7 +88,22 @@ class HttpCaller:
             raise ConfigurationError(
                 f"service {context.service}", f"asks {target}, whose address is unknown", "Configure its address"
             )
-        return await or_fallback(self._system, query, context, lambda: self._ask(target, query, context))
+        return await or_fallback(self._system, query, context, lambda: self._measured(target, query, context))
+
+    async def _measured(self, target: str, query: Query[R], asking: Asking) -> R:
+        name = type(query).__name__
+        began, outcome = time.perf_counter(), "unavailable"
+        try:
+            with tracing.span(f"ask {name}", "client", parent=asking.context.traceparent, peer_service=target):
+                answer = await self._ask(target, query, asking)
+            outcome = "answered"
+        except Problem:
+            outcome = "refused"
+            raise
+        finally:
+            METRICS.called(asking.service, name, outcome, time.perf_counter() - began)
+            METRICS.breaker(asking.service, target, self.breaker(target).state)
+        return answer
 
     async def _ask(self, target: str, query: Query[R], asking: Asking) -> R:
         until = deadline(query, asking)
@@ -135,8 +153,9 @@ class HttpCaller:
             headers[TENANT] = str(asking.context.tenant_id)
         if "correlationid" in extensions:
             headers["X-Request-ID"] = extensions["correlationid"]
-        if "traceparent" in extensions:
-            headers["traceparent"] = extensions["traceparent"]
+        trace = tracing.traceparent() or extensions.get("traceparent")
+        if trace:
+            headers["traceparent"] = trace
         if fields is not None:
             headers["content-type"] = "application/json"
         return httpx.Request(

@@ -100,7 +100,7 @@ class Survey:
                 yield service, definition
 
     def endpoints(self, service: Service) -> list[Endpoint]:
-        """Every route, resource and answered query; all but internal ones under the gateway's prefix."""
+        """Every route, resource and answered query; each at the path where it is served."""
         routes = [self._endpoint(service, r.method, r.path, r.access, r.handler) for r in service.routes]
         resources = [
             self._endpoint(service, method, path, access, resource.table)
@@ -116,9 +116,7 @@ class Survey:
     def _endpoint(
         self, service: Service, method: str, path: str, access: Access | None, declared: Callable[..., Any]
     ) -> Endpoint:
-        internal = access is not None and access.kind == "internal"
-        full = path if internal else f"{self.system.gateway.prefix.rstrip('/')}{path}"
-        return Endpoint(service, method, full, access, declared)
+        return Endpoint(service, method, self.system.gateway.path(path), access, declared)
 
     def place_of_service(self, service: Service) -> Place | None:
         """Where the service is declared."""

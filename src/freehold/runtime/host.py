@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from sqlalchemy import FromClause
+
 from freehold.model.errors import ConfigurationError
 from freehold.model.messages import Event, Query
 from freehold.model.ports import Caller, Clock, Engine, SystemClock
@@ -67,6 +69,7 @@ class Host:
         known = IdempotencySettings in self.provided
         self.idempotency = Idempotency(self, self.provided.use(IdempotencySettings) if known else None)
         self.published: frozenset[type[Event]] = frozenset(service.publishes)
+        self.plain_tables = _plain_tables(service)
         self.sagas: Sagas = Sagas(self)
         self._coalescers: dict[str, Coalescer] = {}
 
@@ -115,3 +118,13 @@ class Host:
             await coalescer.drain()
         await self.provided.close()
         await self.engine.close()
+
+
+def _plain_tables(service: Service) -> frozenset[FromClause]:
+    """The mapped tables whose attributes are named like their columns: there Core and ORM write the same."""
+    mappers = service.tables.registry.mappers if service.tables is not None else ()
+    return frozenset(
+        mapper.local_table
+        for mapper in mappers
+        if mapper.inherits is None and all(mapper.get_property_by_column(c).key == c.key for c in mapper.columns)
+    )

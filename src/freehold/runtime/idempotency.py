@@ -178,23 +178,15 @@ class Idempotency:
         stored = Stored.of(problem)
         if problem.keep or not stored.final:
             raise problem
-
-        async def look_and_record(tx: Tx) -> Stored | None:
-            found = await self.recall(tx, [once])
-            if once.identity in found:
-                return self.replay(once, found[once.identity])
-            await self.record(tx, [(once, stored)])
-            return None
-
         try:
-            first = await work.run(look_and_record)
+            await work.run(lambda tx: self.record(tx, [(once, stored)]))
         except Exception as error:
             if not self._host.engine.is_duplicate(error):
                 raise
             first = await self.find(once)
-        if first is None:
-            raise problem
-        return first
+            if first is not None:
+                return first
+        raise problem
 
     async def find(self, once: Once) -> Stored | None:
         """The stored answer, or None, looked up without a write transaction: a repeated request waits for nobody."""

@@ -39,10 +39,10 @@ class Listing(BaseModel, Generic[T]):
 class Paging(BaseModel):
     """Query parameters of a list: `cursor`, else `page` (from 1) or `offset`. Add a list's filters in a subclass."""
 
-    limit: int = Field(20, ge=1, le=100)
-    cursor: str | None = Field(None, max_length=500)
-    page: int | None = Field(None, ge=1, le=1_000_000)
-    offset: int | None = Field(None, ge=0, le=100_000_000)
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=500)
+    page: int | None = Field(default=None, ge=1, le=1_000_000)
+    offset: int | None = Field(default=None, ge=0, le=100_000_000)
 
 
 async def list_rows(

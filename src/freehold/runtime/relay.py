@@ -48,10 +48,10 @@ class RelaySettings:
     """
 
     batch: int = 500
-    in_flight: int = 2000
+    in_flight: int = 1000
     gather: float = 0.001
     mark_after: float = 0.01
-    look_back: float = 0.05
+    look_back: float = 0.2
     idle: float = 0.5
     tries: int = 5
     first_wait: float = 1.0

@@ -158,7 +158,15 @@ class Tx:
         """Run a statement through the session; ORM and Core alike."""
         if getattr(statement, "is_dml", False):
             self._writing("run a statement that writes")
+            if self._needs_no_session(statement):
+                return await (await self.connection()).execute(statement, rows)
         return await (await self.session()).execute(statement, rows)
+
+    def _needs_no_session(self, statement: Any) -> bool:
+        """Nothing to flush before it, to synchronise after it, to load by it, or to narrow to a tenant."""
+        if self._session is not None or statement.table not in self._host.plain_tables:
+            return False
+        return not statement.exported_columns and self._host.tenant_scope(self.context) is None
 
     async def scalar(self, statement: Executable) -> Any:
         """The first column of the first row, or None."""

@@ -230,17 +230,16 @@ class Generation:
         for key, patch in patches.items():
             row = held[key]
             won = {
-                name: (value, max(at, row.age(name)))
-                for name, (value, at) in patch.items()
-                if at >= row.age(name) or row.age(name) < since
+                name: (value, at) for name, (value, at) in patch.items() if at >= row.age(name) or row.age(name) < since
             }
             if not won:
                 continue
-            version = max(row.version, *(at for _, at in won.values()))
+            new = {name: won[name][1] if name in won else row.age(name) for name in self._columns}
+            own = won[self._tables.version][1] if self._tables.version in won else row.version
+            version = max(own, *new.values()) if new else own
             values = {**{name: value for name, (value, _) in won.items()}, self._tables.version: version}
             alike[frozenset(won)].append({f"p_{name}": value for name, value in values.items()} | {"p__key": key})
-            newer = {name: at for name, (_, at) in won.items()}
-            ages[key] = self._older(version, {name: newer.get(name, row.age(name)) for name in self._columns})
+            ages[key] = self._older(version, new)
         for names, rows in alike.items():
             setting: dict[str, Any] = {name: bindparam(f"p_{name}") for name in sorted(names | {self._tables.version})}
             await connection.execute(update(self._table).where(self._key == bindparam("p__key")).values(setting), rows)

@@ -307,7 +307,6 @@ class _Kept:
         state = await self._lock(connection, tx.now())
         if state["state"] == "rebuilding":
             return state["cursor"], state["rows_read"]
-        await self._shadow.clear(connection)
         await self._save(connection, state="rebuilding", cursor=None, rows_read=0, started_at=tx.now())
         return None, 0
 

@@ -64,6 +64,8 @@ class World:
 
     async def __aenter__(self) -> Self:
         await self.process.start()
+        for unit in self.process.units.values():
+            unit.host.outbox.wake()  # so that settling waits for what an earlier process left behind, too
         transport = httpx.ASGITransport(self.process.app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://gateway.test")
         return self

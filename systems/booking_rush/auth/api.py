@@ -34,7 +34,7 @@ from systems.booking_rush.auth.bodies import (
     TokenBody,
     TokenOwner,
 )
-from systems.booking_rush.auth.service import auth
+from systems.booking_rush.auth.declaration import auth
 from systems.booking_rush.auth.sessions import authenticate, end_all, end_family, require_may_log_in
 from systems.booking_rush.auth.settings import AuthSettings
 from systems.booking_rush.auth.tables import Account, Session, Tenant

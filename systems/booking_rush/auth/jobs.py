@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete
 
 from freehold import Tx
-from systems.booking_rush.auth.service import auth
+from systems.booking_rush.auth.declaration import auth
 from systems.booking_rush.auth.tables import Session
 
 

@@ -21,7 +21,7 @@ from systems.booking_rush.auth.contract import (
     UserPage,
     UserRow,
 )
-from systems.booking_rush.auth.service import auth
+from systems.booking_rush.auth.declaration import auth
 from systems.booking_rush.auth.tables import Account, Tenant
 
 

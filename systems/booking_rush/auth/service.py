@@ -1,31 +1,6 @@
-"""Auth: who somebody is, which tenant they belong to, and the tokens that say so."""
+"""The auth service with everything that it does: each module adds its part to the declaration."""
 
-from __future__ import annotations
+from systems.booking_rush.auth import api, jobs, queries, tenants_api, users_api
+from systems.booking_rush.auth.declaration import auth
 
-from freehold import Passwords, Service
-from systems.booking_rush.auth.contract import TenantCreated, TenantUpdated, UserCreated, UserDeleted, UserUpdated
-from systems.booking_rush.auth.settings import AuthSettings
-from systems.booking_rush.auth.tables import Base
-
-auth = Service(
-    "auth",
-    tables=Base,
-    database="auth_db",
-    publishes=[UserCreated, UserUpdated, UserDeleted, TenantCreated, TenantUpdated],
-    settings=[AuthSettings],
-    description="User identity, authentication, refresh-token sessions, tenants",
-)
-
-
-@auth.provide
-def passwords(settings: AuthSettings) -> Passwords:
-    """Hashes passwords at the cost that the deployment sets."""
-    return Passwords(
-        time_cost=settings.password_time_cost,
-        memory_kib=settings.password_memory_kib,
-        parallelism=settings.password_parallelism,
-    )
-
-
-# What it does: each of these registers itself with the service above.
-from systems.booking_rush.auth import api, jobs, queries, tenants_api, users_api  # noqa: E402, F401
+__all__ = ["api", "auth", "jobs", "queries", "tenants_api", "users_api"]

@@ -11,8 +11,8 @@ from sqlalchemy import or_, select
 from freehold import Listing, Problem, Tx, User, list_rows, not_found, role
 from systems.booking_rush.auth import facts
 from systems.booking_rush.auth.bodies import Done, NewTenant, TenantChanges, TenantDetails, TenantList
+from systems.booking_rush.auth.declaration import auth
 from systems.booking_rush.auth.rules import ADMINS, require_tenant
-from systems.booking_rush.auth.service import auth
 from systems.booking_rush.auth.tables import Tenant
 
 admin = role(*ADMINS)

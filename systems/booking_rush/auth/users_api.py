@@ -11,8 +11,8 @@ from sqlalchemy import or_, select
 from freehold import Listing, Tx, User, list_rows, not_found, owner, role
 from systems.booking_rush.auth import facts
 from systems.booking_rush.auth.bodies import Done, UserChanges, UserDetails, UserList
+from systems.booking_rush.auth.declaration import auth
 from systems.booking_rush.auth.rules import ADMINS, released_email, require_may_grant, require_may_manage
-from systems.booking_rush.auth.service import auth
 from systems.booking_rush.auth.sessions import end_all
 from systems.booking_rush.auth.tables import Account
 

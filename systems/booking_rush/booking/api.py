@@ -29,11 +29,11 @@ from systems.booking_rush.booking.bodies import (
     ZoneStatus,
 )
 from systems.booking_rush.booking.contract import BookingInfo, GetBooking
+from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.inventory import counts, sync, ticket_pages
 from systems.booking_rush.booking.rules import SeatRequest, check_quantity, check_sale, check_zone, ticket_cap
 from systems.booking_rush.booking.sagas import BookAndPay, booking_saga
 from systems.booking_rush.booking.seats import Reserved, held_by, hold_seats
-from systems.booking_rush.booking.service import booking
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.booking.snapshots import ZoneSnapshots
 from systems.booking_rush.booking.tables import Booking, ZoneDirectory

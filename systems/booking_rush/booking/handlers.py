@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, select
 from freehold import Command, Tx
 from systems.booking_rush.auth.contract import UserDeleted
 from systems.booking_rush.booking import lifecycle
+from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.seats import count_zone, hold_zones
-from systems.booking_rush.booking.service import booking
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.booking.snapshots import ZoneSnapshots
 from systems.booking_rush.booking.sold_out import SoldOutMemory

@@ -7,9 +7,9 @@ from functools import partial
 from sqlalchemy import select
 
 from freehold import Work
+from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.inventory import reconcile
 from systems.booking_rush.booking.lifecycle import expire_if_due
-from systems.booking_rush.booking.service import booking
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.booking.tables import Booking
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from freehold import Money, Problem, Saga, Step, Timestamp, Tx
 from systems.booking_rush.booking import lifecycle
+from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.rules import SeatRequest, check_held
 from systems.booking_rush.booking.seats import Reserved, count_zone, reserve_seats
-from systems.booking_rush.booking.service import booking
 from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.payment.contract import (
     ChargeBooking,

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, bindparam, func, select
 
 from freehold import BulkInsert, MoneyNumber, Once, Problem, Tx, Work
 from systems.booking_rush.booking.contract import BookingReserved
+from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.rules import SeatRequest, ZoneNotCounted, decide, sold_out
-from systems.booking_rush.booking.service import booking
 from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.booking.tables import Base, Booking, ZoneInventory
 from systems.booking_rush.ticket.contract import ZoneForSale, ZoneInventoryUpdated, ZoneSeats

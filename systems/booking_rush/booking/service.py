@@ -1,36 +1,6 @@
-"""The booking service: reservations and what becomes of them."""
+"""The booking service with everything that it does: each module adds its part to the declaration."""
 
-from __future__ import annotations
+from systems.booking_rush.booking import api, handlers, jobs, sagas, views
+from systems.booking_rush.booking.declaration import booking
 
-from freehold import Service
-from systems.booking_rush.booking.contract import BookingCancelled, BookingConfirmed, BookingExpired, BookingReserved
-from systems.booking_rush.booking.settings import BookingSettings
-from systems.booking_rush.booking.snapshots import ZoneSnapshots
-from systems.booking_rush.booking.sold_out import SoldOutMemory
-from systems.booking_rush.booking.tables import Base
-from systems.booking_rush.payment.contract import GetPaymentOfBooking
-from systems.booking_rush.ticket.contract import GetZoneForSale, ListZoneSeats
-
-booking = Service(
-    "booking",
-    tables=Base,
-    database="booking_db",
-    publishes=[BookingReserved, BookingConfirmed, BookingCancelled, BookingExpired],
-    asks=[GetZoneForSale, ListZoneSeats, GetPaymentOfBooking],
-    settings=[BookingSettings],
-    description="Reservations, booking lifecycle, live seat counters, booking sagas",
-)
-
-
-@booking.provide
-def snapshots(settings: BookingSettings) -> ZoneSnapshots:
-    return ZoneSnapshots(settings)
-
-
-@booking.provide
-def sold_out_memory(settings: BookingSettings) -> SoldOutMemory:
-    return SoldOutMemory(settings)
-
-
-# They add their routes, handlers, jobs, sagas and views to the service above.
-from systems.booking_rush.booking import api, handlers, inventory, jobs, sagas, views  # noqa: E402, F401
+__all__ = ["api", "booking", "handlers", "jobs", "sagas", "views"]

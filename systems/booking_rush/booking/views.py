@@ -12,7 +12,7 @@ from systems.booking_rush.auth.contract import (
     UserDeleted,
     UserUpdated,
 )
-from systems.booking_rush.booking.service import booking
+from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.tables import TenantDirectory, UserDirectory, ZoneDirectory
 from systems.booking_rush.ticket.contract import (
     EventCancelled,

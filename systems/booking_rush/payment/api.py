@@ -17,9 +17,9 @@ from systems.booking_rush.payment import lifecycle
 from systems.booking_rush.payment.bodies import PaymentIn, PaymentOut, ProcessIn, RefundIn, info_of
 from systems.booking_rush.payment.charging import charge, give_back
 from systems.booking_rush.payment.contract import AskRefund, CreatePayment, GetPaymentOfBooking, PaymentInfo
+from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.gateway import PaymentGateway
 from systems.booking_rush.payment.rules import check_amount, check_refund_amount, refundable
-from systems.booking_rush.payment.service import payment
 from systems.booking_rush.payment.settings import PaymentSettings
 from systems.booking_rush.payment.tables import Payment
 
@@ -41,7 +41,7 @@ async def create(
     if not auto_process:
         return claimed
     await work.run(partial(_begin, claimed.id, gateway.name, None))
-    done = PaymentOut.of(await charge(claimed.id, work))
+    done = PaymentOut.of(await charge(claimed.id, work, gateway))
     return JSONResponse(done.model_dump(mode="json"), 202) if done.status == "processing" else done
 
 
@@ -74,7 +74,7 @@ async def process(id: UUID, body: ProcessIn, work: Work, gateway: PaymentGateway
     card = body.card()
     token = body.card_token if card is None else await gateway.tokenize(card)
     await work.run(partial(_begin, id, gateway.name, token))
-    return PaymentOut.of(await charge(id, work))
+    return PaymentOut.of(await charge(id, work, gateway))
 
 
 async def _begin(payment_id: UUID, gateway: str, card_token: str | None, tx: Tx) -> None:
@@ -103,7 +103,9 @@ async def cancel(id: UUID, tx: Tx) -> PaymentOut:
     idempotency="required",
     errors=[409],
 )
-async def refund(id: UUID, body: RefundIn, work: Work, caller: User, settings: PaymentSettings) -> PaymentOut:
+async def refund(
+    id: UUID, body: RefundIn, work: Work, caller: User, *, gateway: PaymentGateway, settings: PaymentSettings
+) -> PaymentOut:
     """Give money back: to owners by the policy, organizers of the event and admins as they decide."""
     async with work.transaction(readonly=True) as tx:
         found = await tx.get(Payment, id)
@@ -123,7 +125,7 @@ async def refund(id: UUID, body: RefundIn, work: Work, caller: User, settings: P
             half_days=settings.half_refund_days,
         )
     await work.run(partial(_ask_refund, id, body.amount, most, body.reason or "requested"))
-    return PaymentOut.of(await give_back(id, work))
+    return PaymentOut.of(await give_back(id, work, gateway))
 
 
 async def _ask_refund(payment_id: UUID, amount: Decimal | None, most: Decimal, reason: str, tx: Tx) -> None:
@@ -191,9 +193,9 @@ async def _claim_once(query: CreatePayment, booking: BookingInfo, tx: Tx) -> Pay
 
 
 @payment.answers(AskRefund)
-async def refund_for_sibling(query: AskRefund, work: Work) -> PaymentInfo:
+async def refund_for_sibling(query: AskRefund, work: Work, gateway: PaymentGateway) -> PaymentInfo:
     await work.run(partial(_ask_refund_once, query))
-    return info_of(await give_back(query.id, work))
+    return info_of(await give_back(query.id, work, gateway))
 
 
 async def _ask_refund_once(query: AskRefund, tx: Tx) -> None:

@@ -13,7 +13,7 @@ from systems.booking_rush.payment.settings import PaymentSettings
 from systems.booking_rush.payment.tables import Payment
 
 
-async def charge(payment_id: UUID, work: Work) -> Payment:
+async def charge(payment_id: UUID, work: Work, gateway: PaymentGateway) -> Payment:
     """Charge a processing payment, and keep what came of it."""
     payment = await _read(payment_id, work)
     order = ChargeOrder(
@@ -26,20 +26,20 @@ async def charge(payment_id: UUID, work: Work) -> Payment:
     )
     try:
         async with asyncio.timeout(work.use(PaymentSettings).gateway_timeout_seconds):
-            transaction = await work.use(PaymentGateway).charge(order)
+            transaction = await gateway.charge(order)
     except (GatewayError, TimeoutError) as error:
         return await work.run(partial(lifecycle.try_later, payment_id, error))
     return await work.run(partial(lifecycle.settle, payment_id, transaction))
 
 
-async def give_back(payment_id: UUID, work: Work) -> Payment:
+async def give_back(payment_id: UUID, work: Work, gateway: PaymentGateway) -> Payment:
     """Have the gateway give back what is to be given back, and keep what came of it."""
     payment = await _read(payment_id, work)
     if payment.status != "refund_pending" or payment.refund_amount is None or payment.gateway_payment_id is None:
         return payment
     try:
         async with asyncio.timeout(work.use(PaymentSettings).gateway_timeout_seconds):
-            await work.use(PaymentGateway).refund(
+            await gateway.refund(
                 payment.gateway_payment_id, smallest_unit(payment.refund_amount), key=f"refund:{payment.id}"
             )
     except (GatewayError, TimeoutError) as error:
@@ -47,10 +47,10 @@ async def give_back(payment_id: UUID, work: Work) -> Payment:
     return await work.run(partial(lifecycle.finish_refund, payment_id))
 
 
-async def inquire(payment_id: UUID, work: Work) -> Payment:
+async def inquire(payment_id: UUID, work: Work, gateway: PaymentGateway) -> Payment:
     """Ask the gateway what became of a payment that nobody finished; one that it never charged has failed."""
     async with asyncio.timeout(work.use(PaymentSettings).gateway_timeout_seconds):
-        transaction = await work.use(PaymentGateway).get_transaction(payment_id)
+        transaction = await gateway.get_transaction(payment_id)
     if transaction is not None:
         return await work.run(partial(lifecycle.settle, payment_id, transaction))
     return await work.run(partial(lifecycle.give_up, payment_id))

@@ -6,8 +6,8 @@ from freehold import Tx
 from systems.booking_rush.booking.contract import BookingCancelled, BookingExpired, BookingReserved, GetBooking
 from systems.booking_rush.payment import lifecycle
 from systems.booking_rush.payment.contract import ChargeBooking, PaymentReturned, RefundPayment
+from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.gateway import PaymentGateway
-from systems.booking_rush.payment.service import payment
 
 
 @payment.on(BookingReserved)

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, select
 
 from freehold import Tx, Work
 from systems.booking_rush.payment.charging import charge, give_back, inquire
+from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.gateway import GatewayError, PaymentGateway
 from systems.booking_rush.payment.lifecycle import call_off, hold_payment
-from systems.booking_rush.payment.service import payment
 from systems.booking_rush.payment.settings import PaymentSettings
 from systems.booking_rush.payment.simulated import SimulatedGateway
 from systems.booking_rush.payment.tables import Payment
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 
 @payment.every(seconds=1)
-async def charge_worker(work: Work, settings: PaymentSettings) -> None:
+async def charge_worker(work: Work, settings: PaymentSettings, gateway: PaymentGateway) -> None:
     """Charge what a saga ordered, and again what the gateway could not do before."""
     due = Payment.status == "processing", Payment.next_attempt_at <= work.now()
     for payment_id in await _ids(work, settings.worker_batch, *due):
         if await work.run(partial(_take, payment_id)):
-            await charge(payment_id, work)
+            await charge(payment_id, work, gateway)
 
 
 async def _take(payment_id: UUID, tx: Tx) -> bool:
@@ -41,13 +41,13 @@ async def _take(payment_id: UUID, tx: Tx) -> bool:
 
 
 @payment.every(seconds=30)
-async def stuck_payment_sweeper(work: Work, settings: PaymentSettings) -> None:
+async def stuck_payment_sweeper(work: Work, settings: PaymentSettings, gateway: PaymentGateway) -> None:
     """Ask the gateway about payments that are under way for too long; cancel those that nobody began in time."""
     stuck = work.now() - timedelta(minutes=settings.stuck_after_minutes)
     under_way = Payment.status == "processing", Payment.next_attempt_at.is_(None), Payment.processed_at < stuck
     for payment_id in await _ids(work, settings.worker_batch, *under_way):
         try:
-            await inquire(payment_id, work)
+            await inquire(payment_id, work, gateway)
         except (GatewayError, TimeoutError) as error:
             log.warning("payment %s: the gateway does not say what became of it: %s", payment_id, error)
     orphaned = work.now() - timedelta(minutes=settings.orphan_after_minutes)
@@ -64,11 +64,11 @@ async def _cancel_orphan(payment_id: UUID, tx: Tx) -> None:
 
 
 @payment.every(seconds=5)
-async def refund_worker(work: Work, settings: PaymentSettings) -> None:
+async def refund_worker(work: Work, settings: PaymentSettings, gateway: PaymentGateway) -> None:
     """Give back what is to be given back, until the gateway has done it."""
     due = Payment.status == "refund_pending", Payment.next_attempt_at <= work.now()
     for payment_id in await _ids(work, settings.worker_batch, *due):
-        await give_back(payment_id, work)
+        await give_back(payment_id, work, gateway)
 
 
 @payment.every(seconds=1)
@@ -76,7 +76,7 @@ async def simulated_webhooks(work: Work, gateway: PaymentGateway) -> None:
     """Hand in the webhooks of the simulated gateway, which has no network, by the same door as a real one's."""
     if isinstance(gateway, SimulatedGateway):
         for announcement in gateway.due_announcements():
-            await receive(announcement.body, announcement.signature, work)
+            await receive(announcement.body, announcement.signature, work, gateway)
             gateway.announced(announcement)
 
 

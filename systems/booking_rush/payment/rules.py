@@ -44,4 +44,4 @@ def wait_before_retry(tried: int, waits: tuple[float, ...]) -> float | None:
 
 def refund_backoff(tried: int, first: float, longest: float) -> float:
     """Seconds until a refund that failed so many times is tried again."""
-    return min(first * 2 ** min(tried - 1, 30), longest)
+    return min(first * 2.0 ** min(tried - 1, 30), longest)

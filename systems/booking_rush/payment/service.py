@@ -1,52 +1,6 @@
-"""The payment service: money in, money back, through a gateway that can be exchanged."""
+"""The payment service with everything that it does: each module adds its part to the declaration."""
 
-from __future__ import annotations
+from systems.booking_rush.payment import api, handlers, jobs, views, webhooks
+from systems.booking_rush.payment.declaration import payment
 
-from datetime import timedelta
-
-from freehold import Clock, Service
-from systems.booking_rush.booking.contract import GetBooking
-from systems.booking_rush.payment.contract import (
-    PaymentCompleted,
-    PaymentFailed,
-    PaymentInitiated,
-    PaymentProcessing,
-    PaymentRefunded,
-    PaymentReturned,
-)
-from systems.booking_rush.payment.gateway import PaymentGateway
-from systems.booking_rush.payment.settings import PaymentSettings
-from systems.booking_rush.payment.simulated import SimulatedGateway
-from systems.booking_rush.payment.tables import Base
-
-payment = Service(
-    "payment",
-    tables=Base,
-    database="payment_db",
-    publishes=[
-        PaymentInitiated,
-        PaymentProcessing,
-        PaymentCompleted,
-        PaymentFailed,
-        PaymentRefunded,
-        PaymentReturned,
-    ],
-    asks=[GetBooking],
-    settings=[PaymentSettings],
-    description="Payment transactions and refunds through a pluggable gateway",
-)
-
-
-@payment.provide
-def gateway(settings: PaymentSettings, clock: Clock) -> PaymentGateway:
-    return SimulatedGateway(
-        clock,
-        settings.webhook_secret.get_secret_value(),
-        tolerance=settings.webhook_tolerance_seconds,
-        async_delay=timedelta(milliseconds=settings.sim_async_delay_ms),
-        state_file=settings.sim_state_file,
-    )
-
-
-# They add their routes, handlers, jobs and views to the service above.
-from systems.booking_rush.payment import api, handlers, jobs, views, webhooks  # noqa: E402, F401
+__all__ = ["api", "handlers", "jobs", "payment", "views", "webhooks"]

@@ -52,7 +52,7 @@ KINDS = {
 }
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS charges (
-    payment_id TEXT PRIMARY KEY, status TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, token TEXT,
+    payment_id TEXT PRIMARY KEY, status TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, card TEXT,
     code TEXT, metadata TEXT NOT NULL, settles_at TEXT, announced INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS refunds (key TEXT PRIMARY KEY, charge TEXT NOT NULL, amount INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, count INTEGER NOT NULL);
@@ -114,10 +114,10 @@ class SimulatedGateway:
             known = self._find(order.payment_id)
             if known is not None:
                 return known
-            token = order.card_token
-            if token == "tok_timeout" or (token == "tok_flaky" and self._try(f"charge:{order.payment_id}") <= TIMEOUTS):
+            card = order.card_token
+            if card == "tok_timeout" or (card == "tok_flaky" and self._try(f"charge:{order.payment_id}") <= TIMEOUTS):
                 raise GatewayTimeout("the simulated gateway does not answer")
-            if token == "tok_error":
+            if card == "tok_error":
                 raise GatewayError("processing_error")
             return self._charge(order)
 
@@ -135,7 +135,7 @@ class SimulatedGateway:
             back = self._one("SELECT coalesce(sum(amount), 0) AS back FROM refunds WHERE charge = ?", transaction_id)
             if back is not None and back["back"] + amount > charge["amount"]:
                 raise GatewayError("amount_too_large")
-            if charge["token"] == "tok_refund_flaky" and self._try(f"refund:{transaction_id}") <= TIMEOUTS:
+            if charge["card"] == "tok_refund_flaky" and self._try(f"refund:{transaction_id}") <= TIMEOUTS:
                 raise GatewayError("processing_error")
             self._books.execute("INSERT INTO refunds VALUES (?, ?, ?)", (key, transaction_id, amount))
 
@@ -202,20 +202,20 @@ class SimulatedGateway:
         return {UUID(row["payment_id"]): row["held"] for row in rows}
 
     def _charge(self, order: ChargeOrder) -> Transaction:
-        token = order.card_token
-        code = DECLINES.get(token or "") or (None if token is None or token in CARDS else "invalid_card")
-        settles_at = (self._clock.now() + self._async_delay).isoformat() if token == "tok_async" else None
+        card = order.card_token
+        code = DECLINES.get(card or "") or (None if card is None or card in CARDS else "invalid_card")
+        settles_at = (self._clock.now() + self._async_delay).isoformat() if card == "tok_async" else None
         status = "declined" if code else "pending" if settles_at else "succeeded"
         metadata = {name: str(getattr(order, name)) for name in ("payment_id", "booking_id", "user_id")}
         self._books.execute(
-            "INSERT INTO charges (payment_id, status, amount, currency, token, code, metadata, settles_at) "
+            "INSERT INTO charges (payment_id, status, amount, currency, card, code, metadata, settles_at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 str(order.payment_id),
                 status,
                 order.amount,
                 order.currency,
-                token,
+                card,
                 code,
                 json.dumps(metadata),
                 settles_at,
@@ -232,7 +232,7 @@ class SimulatedGateway:
         row = self._one("SELECT * FROM charges WHERE payment_id = ?", str(payment_id))
         if row is None:
             return None
-        brand, last_four = CARDS.get(row["token"], (None, None))
+        brand, last_four = CARDS.get(row["card"], (None, None))
         message = f"The card was declined: {row['code']}" if row["code"] else None
         return Transaction(f"sim_{payment_id}", row["status"], row["amount"], brand, last_four, row["code"], message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freehold import Change, View
 from systems.booking_rush.auth.contract import SnapshotUsers, UserCreated, UserDeleted, UserUpdated
-from systems.booking_rush.payment.service import payment
+from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.tables import CustomerDirectory
 
 customers = payment.view(View("customer_directory", table=CustomerDirectory, key="user_id", rebuild=SnapshotUsers))

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from freehold import Problem, Tx, Work, signature
 from systems.booking_rush.payment import lifecycle
+from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.gateway import InvalidWebhook, PaymentGateway, Webhook, smallest_unit
-from systems.booking_rush.payment.service import payment
 from systems.booking_rush.payment.tables import Payment, WebhookReceipt
 
 log = logging.getLogger(__name__)
@@ -22,14 +22,13 @@ class Received(BaseModel):
 
 
 @payment.post("/webhooks/simulated", access=signature, idempotency="none")
-async def simulated_webhook(request: Request, work: Work) -> Received:
+async def simulated_webhook(request: Request, work: Work, gateway: PaymentGateway) -> Received:
     """A webhook of the simulated gateway; the same event twice has one effect."""
-    return await receive(await request.body(), request.headers.get("X-Sim-Signature"), work)
+    return await receive(await request.body(), request.headers.get("X-Sim-Signature"), work, gateway)
 
 
-async def receive(body: bytes, signed: str | None, work: Work) -> Received:
+async def receive(body: bytes, signed: str | None, work: Work, gateway: PaymentGateway) -> Received:
     """Take a webhook. Raises Problem when it is not the gateway's."""
-    gateway = work.use(PaymentGateway)
     try:
         webhook = gateway.verify_webhook(body, signed)
     except InvalidWebhook as error:

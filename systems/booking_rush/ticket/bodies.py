@@ -163,7 +163,7 @@ class ZoneChanges(Changes, ZoneFields):
 
 
 class CategoryList(Paging):
-    limit: int = Field(100, ge=1, le=100)
+    limit: int = Field(default=100, ge=1, le=100)
     is_active: bool | None = None
 
 
@@ -179,7 +179,7 @@ class OwnEventList(Paging):
 
 
 class ZoneList(Paging):
-    limit: int = Field(100, ge=1, le=100)
+    limit: int = Field(default=100, ge=1, le=100)
     is_active: bool | None = None
 
 

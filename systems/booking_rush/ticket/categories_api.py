@@ -10,8 +10,8 @@ from sqlalchemy import exists, select, update
 
 from freehold import Listing, Problem, Tx, User, list_rows, not_found, public, role
 from systems.booking_rush.ticket.bodies import CategoryChanges, CategoryDetails, CategoryList, Done, NewCategory
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.rules import EDITORS, released_slug
-from systems.booking_rush.ticket.service import ticket
 from systems.booking_rush.ticket.tables import Category, Event, TenantDirectory
 
 editor = role(*EDITORS)

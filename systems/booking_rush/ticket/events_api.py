@@ -29,6 +29,7 @@ from systems.booking_rush.ticket.catalogue import (
     show_event_to,
     shows_of,
 )
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.inventory import announce_zones, change_status
 from systems.booking_rush.ticket.rules import (
     ADMINS,
@@ -42,7 +43,6 @@ from systems.booking_rush.ticket.rules import (
     sale_status,
     slug_of,
 )
-from systems.booking_rush.ticket.service import ticket
 from systems.booking_rush.ticket.tables import Category, Event, Show, Zone
 
 editor = role(*EDITORS)

@@ -16,9 +16,9 @@ from systems.booking_rush.booking.contract import (
     BookingReserved,
 )
 from systems.booking_rush.ticket import facts
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.inventory import settle_sales
 from systems.booking_rush.ticket.rules import apply, move_of
-from systems.booking_rush.ticket.service import ticket
 from systems.booking_rush.ticket.tables import Event, Show, Zone
 
 T = TypeVar("T", Show, Zone)

@@ -6,9 +6,9 @@ from sqlalchemy import func, select
 
 from freehold import Tx, Work
 from systems.booking_rush.ticket import facts
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.inventory import announce_zones, change_status, settle_sales
 from systems.booking_rush.ticket.rules import OPEN_SHOWS, is_event_over, is_over, is_paused
-from systems.booking_rush.ticket.service import ticket
 from systems.booking_rush.ticket.tables import Event, Show, Zone
 
 AT_ONCE = 200

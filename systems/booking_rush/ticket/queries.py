@@ -16,8 +16,8 @@ from systems.booking_rush.ticket.contract import (
     ZoneSeats,
     ZoneSeatsPage,
 )
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.rules import OPEN_SHOWS
-from systems.booking_rush.ticket.service import ticket
 from systems.booking_rush.ticket.tables import Event, Show, TenantDirectory, Zone
 
 LIVING = Zone.deleted_at.is_(None) & Show.deleted_at.is_(None) & Event.deleted_at.is_(None)

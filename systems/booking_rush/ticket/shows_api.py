@@ -20,6 +20,7 @@ from systems.booking_rush.ticket.catalogue import (
     show_show_to,
 )
 from systems.booking_rush.ticket.contract import ShowStatus
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.inventory import announce_zones, change_status, settle_sales
 from systems.booking_rush.ticket.rules import (
     ADMINS,
@@ -28,7 +29,6 @@ from systems.booking_rush.ticket.rules import (
     require_open,
     require_show_transition,
 )
-from systems.booking_rush.ticket.service import ticket
 from systems.booking_rush.ticket.tables import Event, Show
 
 editor = role(*EDITORS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freehold import Change, View
 from systems.booking_rush.auth.contract import SnapshotTenants, TenantCreated, TenantUpdated
-from systems.booking_rush.ticket.service import ticket
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.tables import TenantDirectory
 
 tenant_directory = ticket.view(

@@ -19,9 +19,9 @@ from systems.booking_rush.ticket.catalogue import (
     show_show_to,
     show_zone_to,
 )
+from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.inventory import settle_sales
 from systems.booking_rush.ticket.rules import EDITORS, require_no_bookings, require_open, resize
-from systems.booking_rush.ticket.service import ticket
 from systems.booking_rush.ticket.tables import Event, Show, Zone
 
 editor = role(*EDITORS)

@@ -94,12 +94,14 @@ class Catalogue:
         made: dict[str, Any] = answer.json()
         return made
 
-    async def event(self, who: Person, *, seats: tuple[int, ...] = (100,), **fields: Any) -> dict[str, Any]:
+    async def event(
+        self, who: Person, *, seats: tuple[int, ...] = (100,), price: float = 3000.00, **fields: Any
+    ) -> dict[str, Any]:
         """A published event with one show on sale and a zone for each of `seats`; `show` and `zones` beside it."""
         event = await self.made("/events", who, name=fields.pop("name", "Rush"), **fields)
         show = await self.made(f"/events/{event['id']}/shows", who, show_date="2030-03-01", start_time="19:30:00+07:00")
         zones = [
-            await self.made(f"/shows/{show['id']}/zones", who, name=f"Zone {n}", price=3000.00, total_seats=total)
+            await self.made(f"/shows/{show['id']}/zones", who, name=f"Zone {n}", price=price, total_seats=total)
             for n, total in enumerate(seats, 1)
         ]
         event = await self.made(f"/events/{event['id']}/publish", who)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -19,7 +20,7 @@ async def app(databases: Databases) -> AsyncIterator[Catalogue]:
         yield opened
 
 
-async def register(app: Catalogue, email: str = "ann@example.com", **more: str) -> dict[str, str]:
+async def register(app: Catalogue, email: str = "ann@example.com", **more: str) -> dict[str, Any]:
     return await app.made("/auth/register", {}, email=email, password=PASSWORD, name="Ann Lee", **more)
 
 
@@ -54,15 +55,15 @@ async def test_the_same_address_registers_once_in_a_tenant(app: Catalogue) -> No
         ({"name": None}, "BAD_REQUEST"),
     ],
 )
-async def test_register_refuses_bad_input(app: Catalogue, changed: dict[str, object], code: str) -> None:
-    body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee"} | changed
+async def test_register_refuses_bad_input(app: Catalogue, changed: dict[str, Any], code: str) -> None:
+    body: dict[str, Any] = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee"} | changed
     problem(await app.call("POST", "/auth/register", **body), 400, code)
     async with app.world.work("auth").transaction(readonly=True) as tx:
         assert await tx.scalar(select(Account.id)) is None
 
 
 async def test_register_with_an_unknown_or_inactive_tenant(app: Catalogue) -> None:
-    body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee"}
+    body: dict[str, Any] = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee"}
     problem(await app.call("POST", "/auth/register", **body, tenant_slug="nowhere"), 404, "TENANT_NOT_FOUND")
     boss = await app.person("super_admin")
     await app.call("PUT", f"/tenants/{ABROAD}", boss, is_active=False)
@@ -87,7 +88,7 @@ async def test_an_inactive_user_or_tenant_logs_in_no_more(app: Catalogue) -> Non
     await app.call("PUT", f"/users/{here['user']['id']}", boss, is_active=False)
     await app.call("PUT", f"/tenants/{ABROAD}", boss, is_active=False)
     for tenant, pair in (("default", here), ("abroad", there)):
-        credentials = {"email": "ann@example.com", "password": PASSWORD, "tenant_slug": tenant}
+        credentials: dict[str, Any] = {"email": "ann@example.com", "password": PASSWORD, "tenant_slug": tenant}
         problem(await app.call("POST", "/auth/login", **credentials), 403, "USER_INACTIVE")
         problem(await app.call("POST", "/auth/refresh", refresh_token=pair["refresh_token"]), 403, "USER_INACTIVE")
 
@@ -108,7 +109,7 @@ async def test_scenario_16_refresh_rotation(app: Catalogue) -> None:
 
 
 async def test_scenario_16_the_database_holds_no_token_in_clear(app: Catalogue) -> None:
-    body = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee"}
+    body: dict[str, Any] = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee"}
     answer = await app.http.post("/api/v1/auth/register", json=body, headers={"Idempotency-Key": "k"})
     pair = answer.json()
     await app.call("POST", "/auth/refresh", refresh_token=pair["refresh_token"])

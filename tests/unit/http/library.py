@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -202,7 +203,7 @@ def make_services(state: Shelves) -> tuple[Service, Service]:
     async def forgotten() -> str:
         return "nobody may see this"
 
-    @shelves.post("/hooks", access=signature, idempotency="none")
+    @shelves.post("/hooks", access=signature, idempotency="none", status_code=204)
     async def hook() -> Response:
         return Response(status_code=204)
 
@@ -292,8 +293,8 @@ def make_services(state: Shelves) -> tuple[Service, Service]:
 
     @shelves.answers(FindBooks)
     async def find_books(query: FindBooks, tx: Tx) -> list[BookInfo]:
-        price = 1 if query.cheap else 2
-        return [BookInfo(id=UUID(int=price), title=f"{t} {query.since}", price=price) for t in query.titles]
+        price = Decimal(1 if query.cheap else 2)
+        return [BookInfo(id=UUID(int=int(price)), title=f"{t} {query.since}", price=price) for t in query.titles]
 
     @shelves.answers(CountPages)
     async def count_pages(query: CountPages, tx: Tx) -> int:

@@ -22,7 +22,7 @@ from tests.unit.http.test_routes import add
     ],
 )
 async def test_a_user_needs_a_valid_token(world: World, headers: dict[str, str], code: str) -> None:
-    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     async with client(world.app()) as web:
         answer = await web.post("/api/v1/books", content=b"{not even json", headers=raw)
     assert (answer.status_code, answer.json()["code"]) == (401, code)

@@ -40,9 +40,8 @@ async def test_lets_public_routes_through_and_nothing_else(world: World) -> None
 async def test_request_ids_are_kept_or_made_and_come_once(world: World) -> None:
     async with client(world.gateway()) as web:
         kept = await web.get("/api/v1/context", headers={**world.bearer(ALICE), "X-Request-ID": "mine-1"})
-        made = await web.get(
-            "/api/v1/context", headers={**world.bearer(ALICE), "X-Request-ID": "not good!\u00ff".encode()}
-        )
+        strange = {**world.bearer(ALICE), "X-Request-ID": "not good!"}
+        made = await web.get("/api/v1/context", headers=strange)
     assert kept.headers.get_list("x-request-id") == ["mine-1"]
     assert kept.json()["request"] == "mine-1"
     assert len(made.headers["x-request-id"]) == 32

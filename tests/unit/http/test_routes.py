@@ -51,7 +51,7 @@ async def test_an_answer_that_does_not_fit_rolls_back(world: World) -> None:
 
 async def test_a_lost_race_runs_the_whole_handler_again(world: World) -> None:
     locked = sqlite3.OperationalError("database is locked")
-    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY  # type: ignore[misc]
+    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
     world.state.conflicts.append(OperationalError("UPDATE", {}, locked))
     async with client(world.app()) as web:
         await add(world, web)
@@ -160,7 +160,7 @@ async def test_what_nobody_expected_tells_nothing(world: World, caplog: pytest.L
 
 async def test_a_database_that_is_away_is_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = sqlite3.OperationalError("unable to open database file")
-    gone.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN  # type: ignore[misc]
+    gone.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
     world.state.conflicts.append(OperationalError("INSERT", {}, gone))
     async with client(world.app()) as web:
         answer = await web.post("/api/v1/books", json=BOOK, headers=world.bearer(ALICE))
