@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,14 +71,10 @@ def test_a_malformed_parent_begins_a_new_trace(spans: InMemorySpanExporter) -> N
     assert spans.get_finished_spans()[0].parent is None
 
 
-def test_without_an_sdk_it_costs_next_to_nothing() -> None:
+def test_without_an_sdk_nothing_is_made() -> None:
     assert not tracing.enabled()
     assert tracing.traceparent() is None
-    began, rounds = time.perf_counter(), 20_000
-    for _ in range(rounds):
-        with tracing.span("route", "server", parent=PARENT, service="orders"):
-            pass
-    assert (time.perf_counter() - began) / rounds < 20e-6
+    assert tracing.span("route", "server", parent=PARENT, service="orders") is tracing.span("other")
 
 
 def test_the_sdk_is_not_imported() -> None:

@@ -16,7 +16,7 @@ from freehold.deploy.lock import FolderLock
 from freehold.deploy.settings import read_settings
 from freehold.deploy.unit import Unit
 from freehold.engines import open_engine
-from freehold.http import gateway_app, service_app
+from freehold.http import Draining, gateway_app, service_app
 from freehold.model.ports import Clock, SystemClock
 from freehold.model.system import System
 from freehold.runtime.calls import LocalCaller
@@ -56,6 +56,7 @@ class Process:
         self.clock: Clock = clock or SystemClock()
         self.units: dict[str, Unit] = {}
         self.bus = LocalBus()
+        self.draining = Draining()
         self._given = given or {}
         self._timers = timers
         self._relay = relay
@@ -99,11 +100,14 @@ class Process:
                 unit.host,
                 verifier=verifier,
                 service_verifier=self._identities.service_verifier(name),
+                key_ring=self._identities.users if name == self.system.auth else None,
                 bus=self.bus,
+                draining=self.draining,
             )
             for name, unit in self.units.items()
         }
-        return gateway_app(self.system, self.apps, limited=self.deployment.rate_limits)
+        limited = self.deployment.rate_limits
+        return gateway_app(self.system, self.apps, limited=limited, draining=self.draining)
 
     async def stop(self) -> None:
         """Finish what is at work, then let go of everything."""

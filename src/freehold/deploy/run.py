@@ -37,6 +37,12 @@ async def run(
             if demo and system.data_sets:
                 await load(process, "demo", progress)
             host, port = listening.getsockname()[:2]
-            await serve(process.app, listening, on_ready=lambda: on_ready(f"http://{host}:{port}", process))
+            address = f"http://{host}:{port}"
+            await serve(
+                process.app,
+                listening,
+                on_ready=lambda: on_ready(address, process),
+                on_stop=process.draining.begin,
+            )
     finally:
         listening.close()

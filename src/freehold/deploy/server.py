@@ -31,8 +31,23 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-async def serve(app: Any, listening: socket.socket, *, on_ready: Callable[[], None], drain: float = 30.0) -> None:
-    """Answer requests until SIGINT or SIGTERM, then finish those at work within `drain` seconds."""
+async def serve(
+    app: Any,
+    listening: socket.socket,
+    *,
+    on_ready: Callable[[], None],
+    on_stop: Callable[[], None],
+    drain: float = 30.0,
+) -> None:
+    """Answer requests until SIGINT or SIGTERM, then finish those at work within `drain` seconds.
+
+    Args:
+        app: the ASGI application.
+        listening: from `listen`.
+        on_ready: called once requests are answered.
+        on_stop: called as soon as the signal comes, so that readiness fails and streams end.
+        drain: seconds.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -41,7 +56,7 @@ async def serve(app: Any, listening: socket.socket, *, on_ready: Callable[[], No
         timeout_graceful_shutdown=int(drain),
         server_header=False,
     )
-    server = _Server(config)
+    server = _Server(config, on_stop)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, server.ask_to_stop)
@@ -57,9 +72,10 @@ async def serve(app: Any, listening: socket.socket, *, on_ready: Callable[[], No
 class _Server(uvicorn.Server):
     """uvicorn's server, which tells when it answers and leaves signals to us."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -67,6 +83,7 @@ class _Server(uvicorn.Server):
 
     def ask_to_stop(self) -> None:
         """Finish what is at work and end; a second time, end at once."""
+        self._on_stop()
         self.force_exit = self.should_exit
         self.should_exit = True
 

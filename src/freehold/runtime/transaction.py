@@ -198,12 +198,13 @@ class Tx:
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    def publish(self, *events: Event, after: timedelta | None = None) -> None:
+    def publish(self, *events: Event, after: timedelta | None = None, context: Context | None = None) -> None:
         """Publish events if, and only if, this transaction commits.
 
         Args:
             events: of types that this service declares in `publishes`.
             after: hold them back for so long.
+            context: the request they follow from, where it is not the transaction's own: of one call in a batch.
         """
         for message in events:
             if type(message) not in self._host.published:
@@ -211,7 +212,7 @@ class Tx:
                     f"{self._host.service.name} does not publish {type(message).__name__}: "
                     f"add it to Service(publishes=[…]), or let its owner publish it"
                 )
-            self._enqueue(message, after)
+            self._enqueue(message, after, context=context)
 
     def send(self, command: Command, *, after: timedelta | None = None) -> None:
         """Send a command to the service that handles it, if and only if this transaction commits."""
@@ -224,9 +225,11 @@ class Tx:
         *,
         event_id: UUID | None = None,
         extra: Mapping[str, str] | None = None,
+        context: Context | None = None,
     ) -> None:
         self._writing("publish")
-        row = OutboxRow.of(message, event_id or uuid7(), {**self.context.event_headers(), **(extra or {})}, self.now())
+        headers = {**(context or self.context).event_headers(), **(extra or {})}
+        row = OutboxRow.of(message, event_id or uuid7(), headers, self.now())
         if after is None:
             self._outbox.append(row)
         else:

@@ -1,11 +1,13 @@
-"""The toolkit's own periodic work for a service: saga deadlines, delayed events, retention."""
+"""The toolkit's own periodic work for a service: saga deadlines, delayed events, backlog gauges, retention."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from freehold.runtime.backlog import measure
 from freehold.runtime.delayed import Delayed
 from freehold.runtime.host import Host
 from freehold.runtime.retention import Retention
@@ -25,11 +27,18 @@ class Upkeep:
         """Until cancelled; a task that fails is logged and tried again at its next turn."""
         async with asyncio.TaskGroup() as group:
             if self._host.service.sagas:
-                group.create_task(self._every(0.25, "saga deadlines", self._host.sagas.run_due))
-            group.create_task(self._every(0.5, "delayed events", self.delayed.run_due))
-            group.create_task(self._every(60.0, "retention", self.retention.run_due))
+                group.create_task(self._every("saga deadlines", self._host.sagas.run_due, self._host.sagas.wait, 0.25))
+            group.create_task(self._every("delayed events", self.delayed.run_due, asyncio.sleep, 0.5))
+            group.create_task(self._every("backlog", partial(measure, self._host), asyncio.sleep, 5.0))
+            group.create_task(self._every("retention", self.retention.run_due, asyncio.sleep, 60.0))
 
-    async def _every(self, seconds: float, what: str, task: Callable[[], Awaitable[object]]) -> None:
+    async def _every(
+        self,
+        what: str,
+        task: Callable[[], Awaitable[object]],
+        pause: Callable[[float], Awaitable[object]],
+        seconds: float,
+    ) -> None:
         while True:
             try:
                 await task()
@@ -38,4 +47,4 @@ class Upkeep:
                     log.warning("%s: %s wait for the database", self._host.service.name, what)
                 else:
                     log.exception("%s: %s failed", self._host.service.name, what)
-            await asyncio.sleep(seconds)
+            await pause(seconds)
