@@ -1,7 +1,7 @@
 """Freehold: systems in which every service owns its data outright.
 
-Everything that a system needs is a name of this package; the rooms behind it are not for import. Names load on first use,
-so that importing the package costs next to nothing.
+Everything that a system needs is a name of this package; the rooms behind it are not for import. Names load on first
+use, so that importing the package costs next to nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from freehold.deploy.standalone import Inbox as Inbox
+    from freehold.deploy.standalone import Outbox as Outbox
+    from freehold.deploy.standalone import delivery as delivery
     from freehold.identity.passwords import Passwords as Passwords
     from freehold.identity.refresh import RefreshState as RefreshState
     from freehold.identity.refresh import Verdict as Verdict
@@ -21,9 +24,6 @@ if TYPE_CHECKING:
     from freehold.identity.tokens import TokenIssuer as TokenIssuer
     from freehold.identity.tokens import TokenVerifier as TokenVerifier
     from freehold.identity.verification import InvalidToken as InvalidToken
-    from freehold.deploy.standalone import Inbox as Inbox
-    from freehold.deploy.standalone import Outbox as Outbox
-    from freehold.deploy.standalone import delivery as delivery
     from freehold.model.access import User as User
     from freehold.model.access import internal as internal
     from freehold.model.access import owner as owner

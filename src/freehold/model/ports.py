@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from freehold.model.messages import Query
 
 R = TypeVar("R")
-C = TypeVar("C", contravariant=True)
+C_contra = TypeVar("C_contra", contravariant=True)
 
 
 class Clock(Protocol):
@@ -168,9 +168,9 @@ class Deliver(Protocol):
     def __call__(self, event: Envelope, /) -> asyncio.Future[None]: ...
 
 
-class Caller(Protocol[C]):
+class Caller(Protocol[C_contra]):
     """Carries a typed query or command to the service that answers it, with a context: who asks and on whose behalf."""
 
-    async def ask(self, query: Query[R], context: C) -> R:
+    async def ask(self, query: Query[R], context: C_contra) -> R:
         """The answer. Raises the `Problem` that the other service answered, or `Unavailable` when it cannot be had."""
         ...

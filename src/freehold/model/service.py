@@ -161,8 +161,8 @@ class Service:
             writes: False opens a read-only transaction (the default of GET).
             max_body: bytes; larger bodies are answered 413.
             errors: further statuses to document.
-            invalid: the code of the problem for an invalid request (`VALIDATION_ERROR`, or `MALFORMED_JSON`); or codes by field,
-                `*` for all others.
+            invalid: the code of the problem for an invalid request (`VALIDATION_ERROR`, or `MALFORMED_JSON`); or
+                codes by field, `*` for all others.
             options: handed to FastAPI (`summary`, `tags`, `deprecated` …).
         """
         if not path.startswith("/"):
@@ -283,7 +283,9 @@ class Service:
         def register(function: F) -> F:
             where = f"{self.name}.{function.__name__}"
             if query not in self.asks:
-                raise DeclarationError(where, f"{self.name} does not ask {query.__name__}", "Add it to Service(asks=[…])")
+                raise DeclarationError(
+                    where, f"{self.name} does not ask {query.__name__}", "Add it to Service(asks=[…])"
+                )
             self.fallbacks[query] = _coroutine(function, where)
             return function
 

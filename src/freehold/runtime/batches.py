@@ -51,7 +51,9 @@ class Batches:
         self._worker = None
 
     async def close(self, drain: float) -> None:
-        """Finish the batch at work within `drain` seconds; what still waits is cancelled and will be delivered again."""
+        """Finish the batch at work within `drain` seconds; what still waits is cancelled and will be delivered
+        again.
+        """
         self._closed = True
         if self._worker is not None:
             _, late = await asyncio.wait([self._worker], timeout=drain)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from freehold import Context, Problem
+from freehold.identity import ServiceTokens
 from freehold.model.messages import Query
 from freehold.runtime.calls import Answering
 from systems.booking_rush.auth.contract import (
@@ -177,7 +178,8 @@ async def test_internal_routes_take_service_tokens_only(app: Catalogue) -> None:
             answer = await client.request(method, path, headers=ann.headers)
             problem(answer, 401, "MISSING_SERVICE_TOKEN")
             assert (await app.http.request(method, path, headers=ann.headers)).status_code == 404
-        service = app.world.service_token("ticket", "auth")
+        tokens = app.world.process.units["ticket"].host.provided.use(ServiceTokens)
+        service = {"X-Service-Token": tokens.issue("auth")}
         valid = await client.post("/api/v1/auth/validate", headers={**ann.headers, **service})
         assert valid.json() == {
             "user_id": str(ann.id), "email": ann.email, "role": "customer", "tenant_id": str(HOME),

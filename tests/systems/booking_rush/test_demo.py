@@ -37,10 +37,17 @@ def silent(what: str, done: int, of: int) -> None:
     assert 0 < done <= of, what
 
 
+def interrupted(what: str, done: int, of: int) -> None:
+    if what == "users":
+        raise InterruptedError
+
+
 @pytest.mark.parametrize("engine_kind", ["sqlite", "postgres-schemas"], indirect=True)
 async def test_the_demo_is_whole_and_loads_once(databases: Databases) -> None:
     urls = {service.name: await databases.url(service.name) for service in system.services}
     async with World(system, databases=urls, given={AuthSettings: FAST}) as world:
+        with pytest.raises(InterruptedError):
+            await demo.load(works(world), "demo", interrupted)
         await demo.load(works(world), "demo", silent)
         await world.settle()
         before = await _invariants(world)
