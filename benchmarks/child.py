@@ -1,4 +1,4 @@
-"""One side of a comparison in a process of its own: arguments come as JSON on standard input, figures go to standard output."""
+"""One side of a comparison in a process of its own: arguments in, figures out, as JSON over its standard streams."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ async def drain(url: str, events: int) -> dict[str, float]:
         await connection.run_sync(metadata.create_all)
     for _ in range(events // PUBLISHED_TOGETHER):
         async with engine.begin() as connection:
-            await broker.publish_batch(*(_event() for _ in range(PUBLISHED_TOGETHER)), queue="orders", session=connection)
+            await broker.publish_batch(
+                *(_event() for _ in range(PUBLISHED_TOGETHER)), queue="orders", session=connection
+            )
     began, cpu = time.perf_counter(), time.process_time()
     await broker.start()
     await done.wait()

@@ -64,7 +64,7 @@ async def demo(works: Mapping[str, Work], progress: Progress, *, bookings: int =
     made.tenants, made.users = demo_people(await works["auth"].use(Passwords).hash(PASSWORD), now)
     buyers = [row["id"] for row in made.users if row["role"] == "customer" and row["tenant_id"] == DEFAULT_TENANT]
     add_bookings(made, bookings, buyers, now, random)
-    await _store(works, made, progress)
+    await store(works, made, progress)
 
 
 async def load_set(works: Mapping[str, Work], progress: Progress, *, users: int = 10_000, seats: int = 20_000) -> None:
@@ -78,7 +78,7 @@ async def load_set(works: Mapping[str, Work], progress: Progress, *, users: int 
     for number in range(1, users + 1):
         id = UUID(f"a0000000-0000-0000-0000-{number:012d}")
         made.users.append(person(id, f"loadtest{number}@test.com", f"Load Test {number}", "customer", **known))
-    await _store(works, made, progress)
+    await store(works, made, progress)
 
 
 async def _has(work: Work, key: InstrumentedAttribute[UUID], id: UUID) -> bool:
@@ -86,7 +86,7 @@ async def _has(work: Work, key: InstrumentedAttribute[UUID], id: UUID) -> bool:
         return await tx.scalar(select(key).where(key == id)) is not None
 
 
-async def _store(works: Mapping[str, Work], made: DataSet, progress: Progress) -> None:
+async def store(works: Mapping[str, Work], made: DataSet, progress: Progress) -> None:
     """Insert what is missing: the bookings first, before the catalogue's events make others count its seats."""
     auth, ticket, booking, payment = (works[name] for name in ("auth", "ticket", "booking", "payment"))
     tell_shows, tell_zones = _tellers(made)

@@ -30,7 +30,9 @@ def write_files(document: Path, folder: Path) -> list[Path]:
 
 def run(folder: Path, *command: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -62,7 +64,7 @@ async def test_the_readmes_shop_is_served_as_a_process(tmp_path: Path) -> None:
             async with httpx.AsyncClient(base_url=base) as client:
                 placed = await client.post("/api/v1/orders", json={"price": "3.10", "quantity": 3})
                 assert placed.status_code == 201, placed.text
-                while (await client.get(f"/api/v1/orders/{placed.json()['id']}")).json()["status"] != "paid":
+                while (await client.get(f"/api/v1/orders/{placed.json()['id']}")).json()["status"] != "paid":  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             process.terminate()
             rest = (await process.stdout.read()).decode()
@@ -100,8 +102,14 @@ asyncio.run(main())
 """
     (tmp_path / "drive.py").write_text(program)
     environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "drive.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    done = subprocess.run(  # noqa: ASYNC221
+        [sys.executable, "drive.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert "delivered 3" in done.stdout, done.stdout + done.stderr
     assert file.name == "app.py"

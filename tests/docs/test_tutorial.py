@@ -52,7 +52,7 @@ class Terminal:
         else:
             done = subprocess.run(
                 ["bash", "-c", f"set -o pipefail; {line}"], cwd=self._folder, env=self._environment,
-                capture_output=True, text=True, timeout=120, check=False,
+                capture_output=True, text=True, timeout=300, check=False,
             )  # fmt: skip
             assert done.returncode == 0, f"$ {line}\n{done.stdout}{done.stderr}"
             _compare(line, done.stdout, wanted)
@@ -130,4 +130,3 @@ def test_it_runs_as_printed(tmp_path: Path, server: str) -> None:
         terminal.stop()
     finally:
         terminal.kill()
-

@@ -37,12 +37,14 @@ def run(
       freehold run booking_rush
       freehold run booking_rush --deploy prod --host 0.0.0.0 --port 80 --no-demo
     """
-    import asyncio
+    import uvloop
 
     from freehold.deploy.config import read
+    from freehold.observe.logs import configure_logging
 
+    configure_logging()
     found = find_system(system)
-    asyncio.run(_run(found, read(found, deploy, host=host, port=port), demo))
+    uvloop.run(_run(found, read(found, deploy, host=host, port=port), demo))
 
 
 async def _run(system: System, deployment: Deployment, demo: bool) -> None:

@@ -51,18 +51,15 @@ def find_system(name: str) -> System:
     return found
 
 
-def find_function(name: str, module: str, function: str) -> Callable[..., Any]:
-    """A function in a module beside the system's own, such as the loader of its demo data.
+def find_module(name: str, module: str) -> ModuleType:
+    """A module beside the system's own, such as the one of its flash sale.
 
     Raises:
-        ConfigurationError: the system has no such module, or the module no such function.
+        ConfigurationError: the system has no such module.
     """
     _look_here()
     package = _address(name).partition(":")[0].rpartition(".")[0]
-    found: Callable[..., Any] | None = getattr(_import(f"{package}.{module}"), function, None)
-    if found is None:
-        raise ConfigurationError(f"{package}.{module}", f"has no function {function!r}", "Write it")
-    return found
+    return _import(f"{package}.{module}")
 
 
 def _look_here() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from freehold.model.ports import Bus
 from freehold.runtime.consume import Group
@@ -44,7 +43,7 @@ class Unit:
         self.jobs = Jobs(host)
         self.upkeep = Upkeep(host)
         self.dead_letters = DeadLetters(host)
-        self._tasks: Sequence[asyncio.Task[None]] = ()
+        self._tasks: list[asyncio.Task[Any]] = []
 
     async def prepare(self) -> None:
         """Learn what is parked and subscribe, before anything is published."""
@@ -58,6 +57,8 @@ class Unit:
         name = self.host.service.name
         parts: list[Part] = [self.relay, self.parking, self.jobs, self.upkeep] if timers else [self.relay]
         self._tasks = [asyncio.create_task(p.run(), name=f"{name} {p.__class__.__name__.lower()}") for p in parts]
+        if timers:
+            self._tasks.append(asyncio.create_task(self.views.resume(), name=f"{name} views"))
 
     async def run_due(self) -> None:
         """Once, what timers would do by now: deadlines, retries, delayed events and jobs."""
@@ -70,9 +71,7 @@ class Unit:
         """Finish what is at work and give up leases, so that another process goes on at once."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.group.close()
         for part in (self.relay, self.parking):
             with suppress(Exception):  # a database that is gone has no lease to give back

@@ -23,6 +23,7 @@ from sqlalchemy import Row
 from freehold.model.errors import DeclarationError, Unavailable
 from freehold.model.problem import Problem
 from freehold.model.service import Coalescing
+from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Context
 from freehold.runtime.idempotency import Identity, KeyRefused, Once, Stored
@@ -176,6 +177,7 @@ class Coalescer:
                 await self._decide(calls[middle:])
             return
         faultpoints.reach("coalesced.after_commit")
+        METRICS.coalesced(self._host.service.name, self._declared.name, len(calls))
         for call, answer in zip(calls, answers, strict=True):
             call.settle(answer)
 

@@ -20,7 +20,7 @@ from freehold.model.messages import Message
 from freehold.model.service import Handler
 from freehold.runtime import faultpoints
 from freehold.runtime.batches import Batches
-from freehold.runtime.context import Context
+from freehold.runtime.handling import handling
 from freehold.runtime.host import Host
 from freehold.runtime.injection import bind
 from freehold.runtime.lanes import Lanes
@@ -156,11 +156,10 @@ class Group:
 
     async def transact(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
         """Inbox mark and handler in one transaction."""
-        cause = envelopes[0]
-        work = self._host.work(Context(cause=cause, traceparent=cause.headers.get("traceparent")))
-        async with work.transaction() as tx:
-            await subscriber.handle(envelopes, tx)
-        faultpoints.reach("handler.after_commit")
+        with handling(self._host, subscriber.name, envelopes) as context:
+            async with self._host.work(context).transaction() as tx:
+                await subscriber.handle(envelopes, tx)
+            faultpoints.reach("handler.after_commit")
 
     async def _patiently(self, attempt: Callable[[], Awaitable[None]]) -> None:
         """Repeat what lost a race or found the database away: neither is the event's fault, neither costs a retry."""

@@ -17,8 +17,10 @@ from sqlalchemy import Row, delete, exists, func, select, update
 
 from freehold.model.envelope import Envelope
 from freehold.model.ids import uuid7
+from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Context
+from freehold.runtime.handling import handling
 from freehold.runtime.host import Host
 from freehold.runtime.lease import Lease
 from freehold.runtime.transaction import Tx
@@ -64,6 +66,7 @@ class Parking:
     async def park(self, subscriber: Subscriber, envelope: Envelope, error: Exception) -> None:
         """Keep a failing event for its next try; one that can never be read is dead at once."""
         faultpoints.reach("parking.before")
+        METRICS.failed(self._host.service.name, subscriber.name)
         now = self._host.clock.now()
         policy = subscriber.handler.retry
         hopeless = isinstance(error, ValidationError) or policy.times <= 1
@@ -164,9 +167,10 @@ class Parking:
             return False  # a handler that was renamed or removed: `freehold check` reports it, nothing is dropped
         envelope = envelope_of(row)
         try:
-            async with self._host.work(Context(cause=envelope)).transaction() as tx:
-                await subscriber.handle([envelope], tx)
-                more = await self._leave(row, tx)
+            with handling(self._host, subscriber.name, [envelope]) as context:
+                async with self._host.work(context).transaction() as tx:
+                    await subscriber.handle([envelope], tx)
+                    more = await self._leave(row, tx)
         except Exception as error:
             if self._host.engine.is_conflict(error) or self._host.engine.is_unavailable(error):
                 raise
@@ -201,6 +205,7 @@ class Parking:
         return True
 
     async def _failed(self, subscriber: Subscriber, row: Row[Any], envelope: Envelope, error: Exception) -> None:
+        METRICS.failed(self._host.service.name, subscriber.name)
         count = row.retry_count + 1
         dead = isinstance(error, ValidationError) or count >= subscriber.handler.retry.times
         hold = subscriber.handler.on_dead == "hold"

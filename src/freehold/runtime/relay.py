@@ -23,6 +23,7 @@ from freehold.model.envelope import Envelope
 from freehold.model.errors import BusUnavailable, Refused, Unavailable
 from freehold.model.ids import uuid7
 from freehold.model.ports import Bus
+from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.host import Host
 from freehold.runtime.lease import Lease
@@ -80,7 +81,7 @@ class _Flight:
     """
 
     ids: set[UUID] = field(default_factory=set)
-    safe: list[UUID] = field(default_factory=list)
+    safe: list[Envelope] = field(default_factory=list)
     refused: list[tuple[Envelope, Refused]] = field(default_factory=list)
     mark_at: float = 0.0
     down: bool = False
@@ -275,7 +276,7 @@ class Relay:
             refused = error if isinstance(error, Refused) else Refused(f"{type(error).__name__}: {error}")
             flight.refused.append((envelope, refused))
         else:
-            flight.safe.append(envelope.event_id)
+            flight.safe.append(envelope)
         if self._is_due(flight):
             self._host.outbox.stir()
 
@@ -292,14 +293,16 @@ class Relay:
         async with self._host.engine.write() as connection:
             held = True
             if safe:
-                held = await self._mark(connection, safe)
+                held = await self._mark(connection, [envelope.event_id for envelope in safe])
             for envelope, error in refused:
                 await self._refuse(connection, envelope, error)
         faultpoints.reach("mark.after")
-        flight.ids.difference_update(safe)
+        if held:
+            METRICS.published(self._host.service.name, [envelope.type for envelope in safe])
+        flight.ids.difference_update(envelope.event_id for envelope in safe)
         flight.ids.difference_update(envelope.event_id for envelope, _ in refused)
         if self._refusals:
-            published = set(safe)
+            published = {envelope.event_id for envelope in safe}
             self._refusals = {k: each for k, each in self._refusals.items() if each.event_id not in published}
         return held
 

@@ -31,7 +31,14 @@ from systems.booking_rush.booking.bodies import (
 from systems.booking_rush.booking.contract import BookingInfo, GetBooking
 from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.inventory import counts, sync, ticket_pages
-from systems.booking_rush.booking.rules import SeatRequest, check_quantity, check_sale, check_zone, ticket_cap
+from systems.booking_rush.booking.rules import (
+    SeatRequest,
+    check_held,
+    check_quantity,
+    check_sale,
+    check_zone,
+    ticket_cap,
+)
 from systems.booking_rush.booking.sagas import BookAndPay, booking_saga
 from systems.booking_rush.booking.seats import Reserved, held_by, hold_seats
 from systems.booking_rush.booking.settings import BookingSettings
@@ -138,9 +145,13 @@ async def confirm(id: UUID, body: ConfirmBooking, work: Work, settings: BookingS
     payment = await _succeeded_payment(id, work) if settings.confirm_requires_payment else None
 
     async def confirm_paid(tx: Tx) -> Confirmed:
-        held = await lifecycle.hold_held(id, tx)
-        if settings.confirm_requires_payment and (payment is None or payment.amount != held.total_amount):
-            raise Problem(402, "PAYMENT_REQUIRED", "There is no succeeded payment of this booking's amount")
+        held = await lifecycle.hold_booking(id, tx)
+        check_held(held)
+        # What was paid for in time is sold, even when the hold has ended since and nobody has decided so yet.
+        if payment is None or payment.amount != held.total_amount:
+            await lifecycle.end_if_over(held, tx)
+            if settings.confirm_requires_payment:
+                raise Problem(402, "PAYMENT_REQUIRED", "There is no succeeded payment of this booking's amount")
         sold = lifecycle.confirm(held, payment.payment_id if payment else body.payment_id, tx)
         return Confirmed(booking_id=id, confirmed_at=sold.confirmed_at, confirmation_code=sold.confirmation_code)
 

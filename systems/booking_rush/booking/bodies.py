@@ -29,9 +29,9 @@ class ConfirmBooking(BaseModel):
 
 class BookAndPayIn(ReserveSeats):
     total_price: MoneyNumber
-    currency: str = Field("THB", min_length=3, max_length=3)
+    currency: str = Field(default="THB", min_length=3, max_length=3)
     payment_method: PaymentMethod = "credit_card"
-    card_token: str | None = Field(None, max_length=100)
+    card_token: str | None = Field(default=None, max_length=100)
 
 
 class SagaAccepted(BaseModel):

@@ -30,12 +30,15 @@ async def hold_held(booking_id: UUID, tx: Tx) -> Booking:
     """
     booking = await hold_booking(booking_id, tx)
     check_held(booking)
+    await end_if_over(booking, tx)
+    return booking
+
+
+async def end_if_over(booking: Booking, tx: Tx) -> None:
+    """Expire a hold whose time is up, without waiting for the worker. Raises Problem 410 `EXPIRED`, keeping that."""
     if hold_is_over(booking, tx.now()):
         await expire(booking, tx)
-        problem = expired()
-        problem.keep = True
-        raise problem
-    return booking
+        raise expired(keep=True)
 
 
 def confirm(booking: Booking, payment_id: UUID | None, tx: Tx) -> BookingConfirmed:

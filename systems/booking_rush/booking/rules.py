@@ -203,9 +203,9 @@ def check_held(booking: Booking) -> None:
             raise expired()
 
 
-def expired() -> Problem:
+def expired(*, keep: bool = False) -> Problem:
     """The hold is over."""
-    return Problem(410, "EXPIRED", "The hold has expired")
+    return Problem(410, "EXPIRED", "The hold has expired", keep=keep)
 
 
 def hold_is_over(booking: Booking, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy.exc import IntegrityError
 
 from freehold import BulkInsert, MoneyNumber, Once, Problem, Tx, Work
 from systems.booking_rush.booking.contract import BookingReserved
@@ -44,8 +45,25 @@ async def hold_seats(request: SeatRequest, work: Work, once: Once | None) -> Res
 
 
 async def _reserve(request: SeatRequest, work: Work, once: Once | None) -> Reserved:
-    reserved: Reserved = await work.call(reserve_seats, request, once=once)
+    try:
+        reserved: Reserved = await work.call(reserve_seats, request, once=once)
+    except IntegrityError:
+        first = await _first_answer(request, work)
+        if first is None:
+            raise
+        return first
     return reserved
+
+
+async def _first_answer(request: SeatRequest, work: Work) -> Reserved | None:
+    """What the key was answered long ago, when the record of it is gone but the booking is there."""
+    async with work.transaction(readonly=True) as tx:
+        first = await tx.find(Booking, Booking.idempotency_key == request.idempotency_key)
+    if first is None:
+        return None
+    if (first.zone_id, first.quantity) != (request.zone_id, request.quantity):
+        raise Problem(422, "IDEMPOTENCY_KEY_REUSED", "This key came with another request before")
+    return Reserved(booking_id=first.id, expires_at=first.reservation_expires_at, total_price=first.total_amount)
 
 
 # --- taking -----------------------------------------------------------------------------------------------------------

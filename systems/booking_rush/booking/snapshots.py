@@ -47,17 +47,26 @@ class ZoneSnapshots:
         if asking is None:
             # In nobody's name, and not ended by the first caller's leaving: the answer is for all of them.
             asking = self._asking[zone_id] = asyncio.create_task(self._load(zone_id, work.as_service()))
-            asking.add_done_callback(lambda _: self._asking.pop(zone_id, None))
         return await asyncio.shield(asking)
 
     async def _load(self, zone_id: UUID, work: Work) -> ZoneForSale:
         asked_at = work.now()
-        zone = await work.ask(GetZoneForSale(zone_id=zone_id))
-        self._kept[zone_id] = _Kept(zone, asked_at)
-        return zone
+        try:
+            zone = await work.ask(GetZoneForSale(zone_id=zone_id))
+            if self._is_current(zone_id):
+                self._kept[zone_id] = _Kept(zone, asked_at)
+            return zone
+        finally:
+            if self._is_current(zone_id):
+                del self._asking[zone_id]
+
+    def _is_current(self, zone_id: UUID) -> bool:
+        """Whether nothing was heard of the zone since this task asked."""
+        return self._asking.get(zone_id) is asyncio.current_task()
 
     def heed(self, event: ZoneInventoryUpdated) -> None:
         """Forget a zone that is sold on other terms now. That its seats are fewer changes no terms."""
+        self._asking.pop(event.zone_id, None)
         kept = self._kept.get(event.zone_id)
         if kept is not None and not _same_terms(kept.zone, event):
             del self._kept[event.zone_id]

@@ -162,7 +162,7 @@ class ZoneInventory(Base):
 
     def resize(self, total_seats: int, at: datetime) -> None:
         """Follow ticket's capacity, the newest one. Seats that are taken already stay: they are somebody's."""
-        if self.capacity_at is None or self.capacity_at < at:
+        if self.capacity_at is None or self.capacity_at <= at:
             self.total_seats, self.capacity_at = max(total_seats, self.taken), at
             self.revision += 1
 

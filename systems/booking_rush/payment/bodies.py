@@ -28,11 +28,11 @@ class PaymentIn(BaseModel):
 class ProcessIn(BaseModel):
     """A card by its token, or by its number; neither for methods that need no card."""
 
-    card_token: str | None = Field(None, max_length=100)
-    card_number: SecretStr | None = Field(None, max_length=30)
-    exp_month: int | None = Field(None, ge=1, le=12)
-    exp_year: int | None = Field(None, ge=2000, le=2100)
-    cvc: SecretStr | None = Field(None, max_length=4)
+    card_token: str | None = Field(default=None, max_length=100)
+    card_number: SecretStr | None = Field(default=None, max_length=30)
+    exp_month: int | None = Field(default=None, ge=1, le=12)
+    exp_year: int | None = Field(default=None, ge=2000, le=2100)
+    cvc: SecretStr | None = Field(default=None, max_length=4)
 
     @model_validator(mode="after")
     def _whole_card(self) -> Self:
@@ -51,7 +51,7 @@ class ProcessIn(BaseModel):
 
 class RefundIn(BaseModel):
     amount: Amount | None = None
-    reason: str | None = Field(None, max_length=500)
+    reason: str | None = Field(default=None, max_length=500)
 
 
 class PaymentOut(BaseModel):

@@ -35,6 +35,7 @@ class ChargeOrder:
 class Transaction:
     """What the gateway knows of a charge. `code` and `message` say why it was declined."""
 
+    gateway: str
     id: str
     status: Literal["succeeded", "declined", "pending"]
     amount: int

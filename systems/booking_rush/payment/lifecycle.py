@@ -109,7 +109,7 @@ def succeed(payment: Payment, transaction: Transaction, tx: Tx) -> None:
         payment.error_code = "AMOUNT_MISMATCH"
         return
     payment.gateway_charge_id = transaction.id
-    tx.publish(payment.succeed(transaction.id, tx.now()))
+    tx.publish(payment.succeed(transaction.gateway, transaction.id, tx.now()))
     if payment.refund_on_success is not None:
         ask_refund(payment, payment.amount, payment.refund_on_success, tx)
 

@@ -234,7 +234,9 @@ class SimulatedGateway:
             return None
         brand, last_four = CARDS.get(row["card"], (None, None))
         message = f"The card was declined: {row['code']}" if row["code"] else None
-        return Transaction(f"sim_{payment_id}", row["status"], row["amount"], brand, last_four, row["code"], message)
+        return Transaction(
+            self.name, f"sim_{payment_id}", row["status"], row["amount"], brand, last_four, row["code"], message
+        )
 
     def _try(self, key: str) -> int:
         """How often this was tried, this time included."""
@@ -256,6 +258,7 @@ def _read_transaction(data: dict[str, Any]) -> Transaction | None:
     error = data.get("last_payment_error") or {}
     succeeded = data.get("status") == "succeeded"
     return Transaction(
+        gateway=SimulatedGateway.name,
         id=str(data["id"]),
         status="succeeded" if succeeded else "declined",
         amount=int(data["amount"]),

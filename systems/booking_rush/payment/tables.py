@@ -105,10 +105,10 @@ class Payment(Base):
         self.gateway, self.card_token, self.processed_at = gateway, card_token, now
         return self._tell(PaymentProcessing)
 
-    def succeed(self, gateway_payment_id: str, now: datetime) -> PaymentCompleted:
+    def succeed(self, gateway: str, gateway_payment_id: str, now: datetime) -> PaymentCompleted:
         """processing, or pending when a webhook overtook us → succeeded."""
         self._become("succeeded", now, "pending", "processing")
-        self.gateway_payment_id, self.completed_at = gateway_payment_id, now
+        self.gateway, self.gateway_payment_id, self.completed_at = gateway, gateway_payment_id, now
         self.card_token = self.next_attempt_at = None
         return self.completed()
 

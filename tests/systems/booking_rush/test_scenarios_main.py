@@ -102,6 +102,21 @@ async def test_scenario_4_a_late_confirm_expires_the_hold_on_the_spot(stage: Sta
     assert (await stage.seats(event)).left == 10
 
 
+async def test_scenario_4_what_was_paid_in_time_is_confirmed_though_the_hold_ended_since(stage: Stage) -> None:
+    event = await stage.event(await stage.person("organizer"), seats=(10,))
+    buyer = await stage.person()
+    booking_id = await stage.held(buyer, event, 3)
+    problem(await stage.act(f"/bookings/{booking_id}/confirm", buyer), 402, "PAYMENT_REQUIRED")
+    await stage.pay(buyer, booking_id)
+    stage.world.clock.advance(minutes=10, seconds=1)
+    confirmed = await stage.act(f"/bookings/{booking_id}/confirm", buyer)
+    assert (confirmed.status_code, confirmed.json()["status"]) == (200, "confirmed"), confirmed.text
+    problem(await stage.act(f"/bookings/{booking_id}/confirm", buyer), 409, "ALREADY_CONFIRMED")
+    problem(await stage.act(f"/bookings/{booking_id}/cancel", buyer), 409, "ALREADY_CONFIRMED")
+    await stage.world.run_due()
+    assert len(await stage.world.published(BookingConfirmed)) == 1
+
+
 async def test_scenario_5_same_key_twice(stage: Stage) -> None:
     event = await stage.event(await stage.person("organizer"), seats=(100,))
     buyer = await stage.person()
@@ -126,6 +141,17 @@ async def test_scenario_5_the_first_answer_comes_back_from_a_zone_that_is_sold_o
     problem(await stage.reserve(other, event, 1), 409, "INSUFFICIENT_SEATS")
     again = await stage.reserve(buyer, event, 2, key="K")
     assert (again.status_code, again.content) == (201, first.content)
+
+
+async def test_scenario_5_a_key_stays_used_when_its_record_is_gone(stage: Stage) -> None:
+    event = await stage.event(await stage.person("organizer"), seats=(10,))
+    buyer = await stage.person()
+    first = await stage.reserve(buyer, event, 2, key="K")
+    await stage.world.advance(hours=25)
+    again = await stage.reserve(buyer, event, 2, key="K")
+    assert (again.status_code, again.json()) == (201, first.json())
+    problem(await stage.reserve(buyer, event, 1, key="K"), 422, "IDEMPOTENCY_KEY_REUSED")
+    assert (await stage.seats(event)).open == 0
 
 
 async def test_scenario_6_ticket_cap(stage: Stage) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Generator
 from importlib import import_module
 
 from freehold.deploy.load.client import Load, Report
+from freehold.deploy.load.scripted import Scripted
 
 
 def main() -> None:
@@ -15,7 +17,8 @@ def main() -> None:
     order = json.load(sys.stdin)
     sys.path[:] = order["path"]
     module, _, name = order["visitors"].partition(":")
-    visitors = list(getattr(import_module(module), name)(**order["arguments"]))
+    found = getattr(import_module(module), name)(**order["arguments"])
+    visitors = [Scripted(each) if isinstance(each, Generator) else each for each in found]
     load = Load(order["host"], order["port"], iter(visitors), order["connections"], order["seconds"], _tell)
     _run(load)
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length:"
 EVERY = 0.25
+GRACE = 30.0
+"""Seconds that answers are waited for after the end."""
 
 
 class Visitor(Protocol):
-    """Somebody who sends one request after the other."""
+    """Somebody who sends one request after the other.
+
+    `step` is what the present one is for, as reports count it.
+    """
+
+    step: str
 
     def first(self) -> bytes:
         """The first request."""
@@ -32,7 +39,7 @@ class Report:
 
     Args:
         seconds: since the first request.
-        answers: how many there were, by status.
+        answers: how many there were, by step and status.
         lost: connections that broke with a request under way.
         rate: answers per second since the report before; in the last report, over all.
         p50, p99: milliseconds from request to answer, over the same time.
@@ -40,7 +47,7 @@ class Report:
     """
 
     seconds: float
-    answers: dict[int, int]
+    answers: dict[str, dict[int, int]]
     lost: int
     rate: float
     p50: float
@@ -71,7 +78,7 @@ class Load:
     seconds: float
     report: Callable[[Report], None]
 
-    answers: Counter[int] = field(default_factory=Counter, init=False)
+    answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter), init=False)
     latencies: list[float] = field(default_factory=list, init=False)
     lost: int = field(default=0, init=False)
 
@@ -95,6 +102,9 @@ class Load:
                     await self._over.wait()
             except TimeoutError:
                 now = perf_counter()
+                if now - self._began > self.seconds + GRACE:
+                    self.lost += self._open
+                    break
                 self.report(self._picture(self.latencies[seen:], now - at))
                 seen, at = len(self.latencies), now
         self.report(self._picture(self.latencies, perf_counter() - self._began, last=True))
@@ -103,7 +113,7 @@ class Load:
         ordered = sorted(latencies)
         return Report(
             seconds=perf_counter() - self._began,
-            answers=dict(self.answers),
+            answers={step: dict(counted) for step, counted in self.answers.items()},
             lost=self.lost,
             rate=len(ordered) / seconds,
             p50=_percentile(ordered, 0.50),
@@ -141,8 +151,7 @@ class _Connection(asyncio.Protocol):
         self._sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._load.opened()
         self._next()
 
@@ -173,10 +182,10 @@ class _Connection(asyncio.Protocol):
         self._answered(int(received[9:12]), received[body_at : body_at + length])
 
     def _answered(self, status: int, body: bytes) -> None:
-        load, visitor = self._load, self._visitor
+        load, visitor = self._load, cast("Visitor", self._visitor)
         load.latencies.append(perf_counter() - self._sent_at)
-        load.answers[status] += 1
-        following = visitor.then(status, body) if visitor is not None else None
+        load.answers[visitor.step][status] += 1
+        following = visitor.then(status, body)
         if following is None:
             self._next()
         else:

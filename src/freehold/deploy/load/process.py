@@ -30,7 +30,8 @@ async def drive(
     """Send visitors to a server on this machine, and wait until they are through; the report over all.
 
     Args:
-        visitors: `module:function`; called with `arguments` in the client's process, it returns the visitors.
+        visitors: `module:function`; called with `arguments` in the client's process, it returns the visitors: each a
+            `Visitor`, or a script as `Scripted` follows.
         arguments: what JSON can say.
         host, port: where to; only this machine.
         connections: kept open at a time, 2,000 at most.
@@ -74,5 +75,6 @@ def _check(host: str, connections: int, seconds: float) -> None:
 
 
 def _read(document: dict[str, Any]) -> Report:
-    answers = {int(status): count for status, count in document.pop("answers").items()}
+    given = document.pop("answers")
+    answers = {step: {int(status): n for status, n in counted.items()} for step, counted in given.items()}
     return Report(**document, answers=answers)
