@@ -10,11 +10,7 @@ from uuid import uuid4
 from benchmarks import child
 from benchmarks.measure import Row, interleave
 from benchmarks.place import Place
-from benchmarks.shop import TOTAL, OrderPlaced, shop
-from freehold.buses.local import LocalBus
-from freehold.deploy.unit import Unit
-from freehold.engines import open_engine
-from freehold.runtime.host import Host
+from benchmarks.shop import TOTAL, OrderPlaced, running, shop
 
 PUBLISHED_TOGETHER = 500
 
@@ -53,30 +49,20 @@ async def _theirs(place: Place, events: int) -> dict[str, float]:
 
 async def drain(orders: str, payments: str, events: int, batch: int | None) -> dict[str, float]:
     """Fill the outbox, then time until every event is handled and marked."""
-    system = shop(batch=batch)
-    bus = LocalBus()
     urls = {"orders": orders, "payments": payments}
-    units = {
-        service.name: Unit(Host(system, service, open_engine(urls[service.name])), bus, alone=True)
-        for service in system.services
-    }
-    for unit in units.values():
-        await unit.host.create_tables()
-        await unit.prepare()
-    host = units["orders"].host
-    for _ in range(events // PUBLISHED_TOGETHER):
-        async with host.work().transaction() as tx:
-            tx.publish(*(OrderPlaced(order_id=uuid4(), total=TOTAL) for _ in range(PUBLISHED_TOGETHER)))
-    began, cpu = time.perf_counter(), time.process_time()
-    for unit in units.values():
-        unit.start()
-    await host.outbox.until_drained()
-    seconds, busy = time.perf_counter() - began, time.process_time() - cpu
-    async with units["payments"].host.engine.read() as connection:
-        written = await connection.exec_driver_sql("SELECT count(*) FROM payments")
-        assert written.scalar_one() == events, "an event is missing"
-    for unit in units.values():
-        await unit.stop()
+    async with running(shop(batch=batch), urls, start=False) as units:
+        host = units["orders"].host
+        for _ in range(events // PUBLISHED_TOGETHER):
+            async with host.work().transaction() as tx:
+                tx.publish(*(OrderPlaced(order_id=uuid4(), total=TOTAL) for _ in range(PUBLISHED_TOGETHER)))
+        began, cpu = time.perf_counter(), time.process_time()
+        for unit in units.values():
+            unit.start()
+        await host.outbox.until_drained()
+        seconds, busy = time.perf_counter() - began, time.process_time() - cpu
+        async with units["payments"].host.engine.read() as connection:
+            written = await connection.exec_driver_sql("SELECT count(*) FROM payments")
+            assert written.scalar_one() == events, "an event is missing"
     return {"rate": events / seconds, "cpu_us": busy / events * 1e6}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from uuid import UUID
 
@@ -9,6 +11,10 @@ from sqlalchemy import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from freehold import Event, Money, Portable, Service, System, Tx
+from freehold.buses.local import LocalBus
+from freehold.deploy.unit import Unit
+from freehold.engines import open_engine
+from freehold.runtime.host import Host
 
 
 class OrdersBase(Portable, DeclarativeBase):
@@ -38,6 +44,7 @@ class OrderPlaced(Event, name="order.placed", topic="orders", key="order_id"):
 
 
 ADDED = insert(Payment)
+TOTAL = Decimal("99.90")
 
 
 async def record(event: OrderPlaced, tx: Tx) -> None:
@@ -61,4 +68,19 @@ def shop(*, batch: int | None = None) -> System:
     return System("shop", [orders, payments])
 
 
-TOTAL = Decimal("99.90")
+@asynccontextmanager
+async def running(system: System, urls: Mapping[str, str], *, start: bool = True) -> AsyncIterator[dict[str, Unit]]:
+    """The system's services in this process, on the local bus; without `start` nothing is delivered yet."""
+    bus = LocalBus()
+    units = {s.name: Unit(Host(system, s, open_engine(urls[s.name])), bus, alone=True) for s in system.services}
+    try:
+        for unit in units.values():
+            await unit.host.create_tables()
+            await unit.prepare()
+        if start:
+            for unit in units.values():
+                unit.start()
+        yield units
+    finally:
+        for unit in units.values():
+            await unit.stop()

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -30,11 +31,14 @@ async def test_a_commit_publishes_and_a_rollback_does_not(shop: Shop) -> None:
     shop.handle("pay")
     await shop.start()
     await shop.publish(placed(1))
+
+    async def fail(tx: Tx) -> None:
+        tx.publish(placed(2))
+        await tx.flush()
+        raise RuntimeError("no")
+
     with pytest.raises(RuntimeError, match="no"):
-        async with shop.units["orders"].host.work().transaction() as tx:
-            tx.publish(placed(2))
-            await tx.flush()
-            raise RuntimeError("no")
+        await shop.units["orders"].host.work().run(fail)
     await shop.publish(placed(3))
     await shop.settle()
     assert await shop.seen() == [1, 3]
@@ -43,14 +47,14 @@ async def test_a_commit_publishes_and_a_rollback_does_not(shop: Shop) -> None:
 async def test_a_problem_that_keeps_its_effects_publishes(shop: Shop) -> None:
     shop.handle("pay")
     await shop.start()
-    with pytest.raises(Problem):
-        async with shop.units["orders"].host.work().transaction() as tx:
-            tx.publish(placed(1))
-            raise Problem(409, "KEPT", keep=True)
-    with pytest.raises(Problem):
-        async with shop.units["orders"].host.work().transaction() as tx:
-            tx.publish(placed(2))
-            raise Problem(409, "LOST")
+
+    async def refuse(tx: Tx, number: int, *, keep: bool) -> None:
+        tx.publish(placed(number))
+        raise Problem(409, "REFUSED", keep=keep)
+
+    for number, keep in ((1, True), (2, False)):
+        with pytest.raises(Problem):
+            await shop.units["orders"].host.work().run(partial(refuse, number=number, keep=keep))
     await shop.settle()
     assert await shop.seen() == [1]
 
@@ -117,20 +121,21 @@ async def test_events_of_one_aggregate_keep_the_order_of_its_lock(shop: Shop) ->
 
 @pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)  # SQLite: one writer
 async def test_a_slow_key_does_not_hold_up_the_others(shop: Shop) -> None:
-    slow, gate = uuid7(), asyncio.Event()
+    slow, gate, others = uuid7(), asyncio.Event(), asyncio.Event()
+    done: list[int] = []
 
     async def wait_for_gate(event: Placed, tx: Tx) -> None:
         if event.order_id == slow:
             await gate.wait()
+        tx.on_commit(lambda: (done.append(event.number), others.set() if len(done) == 20 else None))
 
     shop.handle("pay", before=wait_for_gate)
     await shop.start()
     await shop.publish(placed(0, slow), *(placed(number) for number in range(1, 21)))
     try:
         async with asyncio.timeout(10):
-            while len(await shop.seen()) < 20:
-                await asyncio.sleep(0.01)
-        assert 0 not in await shop.seen()
+            await others.wait()
+        assert sorted(await shop.seen()) == list(range(1, 21))
     finally:
         gate.set()
     await shop.settle()

@@ -24,6 +24,7 @@ from freehold.http.action import Action
 from freehold.http.binding import add_route
 from freehold.http.call import Call
 from freehold.http.health import Check, Draining, readiness
+from freehold.http.json_bodies import check_json, reads_json
 from freehold.http.lean import LeanRoute
 from freehold.http.limits import check_length, read_body, replay
 from freehold.http.matching import RouteTable, specificity
@@ -55,6 +56,7 @@ class Mounted:
         template: its path, for metrics.
         access, max_body, idempotency, codes: of the declaration.
         answer: answers without FastAPI; None leaves it to FastAPI.
+        reads_json: its body is JSON, and checked before anybody reads it.
         open: no token is looked at.
     """
 
@@ -64,6 +66,7 @@ class Mounted:
     max_body: int = MEBIBYTE
     idempotency: Idempotency = "none"
     codes: Mapping[str, str] = field(default_factory=dict)
+    reads_json: bool = False
     open: bool = False
 
 
@@ -141,7 +144,8 @@ class ServiceApp:
         extra = openapi.extra_of(route)
         add_route(self._fastapi, path, route, action, self._translator, responses=responses, openapi_extra=extra)
         answer = LeanRoute(route, action, self._translator, where).answer if route.lean else None
-        mounted = Mounted(path, route.access, answer, route.max_body, route.idempotency, route.invalid)
+        json = reads_json(self._fastapi.routes[-1])
+        mounted = Mounted(path, route.access, answer, route.max_body, route.idempotency, route.invalid, json)
         self._table.add(route.method, path, mounted)
 
     def _mount_own(self) -> None:
@@ -224,6 +228,8 @@ class ServiceApp:
         if scope["method"] not in _BODILESS:
             check_length(headers, mounted.max_body)
             body = await read_body(receive, mounted.max_body)
+            if mounted.reads_json:
+                check_json(headers, body, mounted.codes, self._translator)
         return Call(
             admitted.context, admitted.sender, scope["method"], scope["path"], params, scope["query_string"], body, key
         )

@@ -55,7 +55,8 @@ class RouteTable(Generic[T]):
         if found is not None:
             return found
         if search.allowed:
-            raise Problem(405, "METHOD_NOT_ALLOWED", headers={"Allow": ", ".join(sorted(search.allowed))})
+            allowed = ", ".join(sorted(search.allowed))
+            raise Problem(405, "METHOD_NOT_ALLOWED", f"Here it is {allowed}", headers={"Allow": allowed})
         raise Problem(404, "NOT_FOUND", "There is nothing at this path")
 
 

@@ -22,7 +22,7 @@ _SCHEMES = {
 
 def problem_responses(route: Route, system: System) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer, as FastAPI's `responses`."""
-    statuses = {400, 404, 405, 413, 429, 500, 502, 503, 504, system.invalid_status, *route.errors}
+    statuses = {400, 404, 405, 413, 415, 429, 500, 502, 503, 504, system.invalid_status, *route.errors}
     kind = route.access.kind if route.access else "user"
     if kind != "signature":
         statuses.add(401)

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -301,10 +301,19 @@ MoneyNumber = Annotated[
 ]
 """An amount with two decimals; a number in JSON, for public answers of systems that have it so."""
 
-Timestamp = Annotated[datetime, mapped_column(UtcDateTime()), AfterValidator(as_utc)]
-"""An instant in UTC; a naive one is refused."""
 
-TimeOfDay = Annotated[time, mapped_column(TimeTz()), AfterValidator(_require_offset)]
+
+def _no_number(value: Any) -> Any:
+    """Pydantic takes numbers for seconds since 1970 or since midnight: a client's mistake would become a date."""
+    if isinstance(value, int | float | Decimal) or (isinstance(value, str) and re.fullmatch(r"\s*[-+.\d]+\s*", value)):
+        raise ValueError("write it in ISO 8601, not as a number")
+    return value
+
+
+Timestamp = Annotated[datetime, mapped_column(UtcDateTime()), BeforeValidator(_no_number), AfterValidator(as_utc)]
+"""An instant in UTC; a naive one is refused, and so is a number."""
+
+TimeOfDay = Annotated[time, mapped_column(TimeTz()), BeforeValidator(_no_number), AfterValidator(_require_offset)]
 """A time of day with its offset from UTC."""
 
 Point = Annotated[Coordinates, mapped_column(PointText())]

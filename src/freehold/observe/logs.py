@@ -43,6 +43,10 @@ class Binding(logging.Filter):
         return True
 
 
+CHATTY = ("httpx", "httpcore", "uvicorn.error")
+"""Loggers of libraries that tell of each request, or say again what the command says."""
+
+
 def configure_logging(*, json: bool | None = None, level: int | str = "INFO", stream: TextIO | None = None) -> None:
     """Show all records on standard error, one JSON object a line or coloured text, with secrets taken out.
 
@@ -77,6 +81,8 @@ def configure_logging(*, json: bool | None = None, level: int | str = "INFO", st
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
 

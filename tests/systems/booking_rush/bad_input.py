@@ -190,7 +190,10 @@ class Scene:
         """A good request but for what is given."""
         sent: dict[str, str | bytes] = {**self.headers(operation), **(headers or {})}
         return await self.stage.http.request(
-            operation.method, path or self.path(operation), headers={k: v for k, v in sent.items() if v != ""}, **request
+            operation.method,
+            path or self.path(operation),
+            headers={k: v for k, v in sent.items() if v != ""},
+            **request,
         )
 
     # --- what is in the databases -------------------------------------------------------------------------------------
@@ -264,10 +267,11 @@ def _beyond(kind: Mapping[str, Any], types: set[Any]) -> Iterator[Any]:
             yield "x" * (kind["maxLength"] + 1)
         if kind.get("minLength"):
             yield ""
-        if "enum" in kind or "pattern" in kind or "format" in kind:
-            yield from ("", "no such thing", "\0")
-        elif "pattern" not in kind:
-            yield "nul\0here"
+        yield "nul\0here"
+        if kind.get("format", "password") != "password" or "enum" in kind or "pattern" in kind:
+            yield from ("", "no such thing")
+        if kind.get("format", "").startswith(("date", "time")):
+            yield from (7, "7", "2025-13-40", "25:00:00Z")
     elif kind["type"] in ("integer", "number"):
         yield from ("two", "", float("nan"), float("inf"), 10**40)
         if kind["type"] == "integer":
