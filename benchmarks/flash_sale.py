@@ -7,16 +7,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from benchmarks import child, server
 from benchmarks.booking import EVENT, SERVICES, SHOW, ZONE, tokens
-from benchmarks.measure import Row, interleave
+from benchmarks.measure import Row, Side, interleave
 from benchmarks.place import Place
 from freehold.deploy.load import drive, request
 
 REQUESTS_EACH = 10
 """As many as one buyer may have tickets."""
+TOGETHER = 512
+"""Buyers who come at the same time."""
 AT_MOST = {"ours": 15_000, "gateway": 10_000, "cte": 6_000, "orm": 2_500}
 """Requests made beforehand, for each second: more than the side can answer."""
 
@@ -30,7 +33,7 @@ async def run(place: Place, *, quick: bool) -> list[Row]:
         urls = {name: await databases.url(name) for name in SERVICES}
         await child.run("benchmarks.booking:prepare", urls=urls, folder=folder)
         cte, orm = await databases.url("cte"), await databases.url("orm")
-        started = {
+        started: dict[str, tuple[str, dict[str, Any]]] = {
             "ours": ("benchmarks.booking:app", {"urls": urls, "folder": folder, "gateway": False}),
             "gateway": ("benchmarks.booking:app", {"urls": urls, "folder": folder, "gateway": True}),
             "cte": ("benchmarks.baselines.cte_service:app", {"url": cte, "folder": folder}),
@@ -38,14 +41,14 @@ async def run(place: Place, *, quick: bool) -> list[Row]:
         }
         ports = {n: await stack.enter_async_context(server.running(a, **given)) for n, (a, given) in started.items()}
 
-        def side(name: str, connections: int) -> partial[object]:
+        def side(name: str, connections: int) -> Side:
             return partial(_load, name, ports[name], folder, connections, seconds)
 
         rush = {name: side(name, 256) for name in started}
         calm = {f"{name}, 8 connections": side(name, 8) for name in ("ours", "cte", "orm")}
         for warm_up in rush:
             await _load(warm_up, ports[warm_up], folder, 8, 0.5)
-        found = await interleave({**rush, **calm}, rounds)  # type: ignore[arg-type]
+        found = await interleave({**rush, **calm}, rounds)
     return _rows(found)
 
 
@@ -95,9 +98,10 @@ class Reservation:
 
 
 def visitors(folder: str, buyers: int) -> Iterator[Reservation]:
-    """Every buyer's requests, spread out: nobody has two under way at once."""
+    """Every buyer's requests, spread out: nobody has two under way at once, and one in ten comes with a new token."""
     known = tokens(folder, [uuid4() for _ in range(buyers)])
-    return (Reservation(token) for _ in range(REQUESTS_EACH) for token in known)
+    groups = (known[start : start + TOGETHER] for start in range(0, buyers, TOGETHER))
+    return (Reservation(token) for group in groups for _ in range(REQUESTS_EACH) for token in group)
 
 
 if __name__ == "__main__":

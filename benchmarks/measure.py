@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def interleave(sides: Mapping[str, Side], rounds: int) -> dict[str, dict[s
     """The median of each figure of each side, the sides taking turns so that a noisy minute hits them all."""
     figures: dict[str, list[Mapping[str, float]]] = {name: [] for name in sides}
     for number in range(rounds):
-        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        order = list(sides) if number % 2 == 0 else list(sides)[::-1]
         for name in order:
             figures[name].append(await sides[name]())
             await asyncio.sleep(0.2)  # the server's background work of one side is not the other's

@@ -165,7 +165,7 @@ def _service(sessions: async_sessionmaker[AsyncSession], folder: str) -> FastAPI
                 Booking.status.in_(("reserved", "confirmed")),
             )
         )
-        if held + body.quantity > CAP:
+        if (held or 0) + body.quantity > CAP:
             raise HTTPException(409, "Too many tickets for one person")
         zone.taken += body.quantity
         booking = Booking(

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from freehold.model.messages import Event as Event
     from freehold.model.messages import Query as Query
     from freehold.model.ports import Clock as Clock
+    from freehold.model.ports import DataFolder as DataFolder
     from freehold.model.ports import SystemClock as SystemClock
     from freehold.model.problem import Problem as Problem
     from freehold.model.problem import not_found as not_found
@@ -86,7 +87,7 @@ _ROOMS = {
     "model.errors": "ConfigurationError DeclarationError Unavailable",
     "model.ids": "uuid7",
     "model.messages": "Command Event Query",
-    "model.ports": "Clock SystemClock",
+    "model.ports": "Clock DataFolder SystemClock",
     "model.problem": "Problem not_found",
     "model.saga": "Saga Step",
     "model.service": "Retry Service",

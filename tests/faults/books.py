@@ -80,7 +80,7 @@ class Books:
         return [
             *(f"granted booking {id_} is lost" for id_ in granted - set(made)),
             *(f"booking {id_} was granted to nobody" for id_ in set(made) - granted),
-            *(f"key {key} made {count} bookings" for key, count in keys.items() if count > 1),
+            *(f"key {key} made {count} bookings" for key, count in keys.items() if key and count > 1),
         ]
 
     def _payments(self, bookings: Rows, payments: Rows) -> list[str]:

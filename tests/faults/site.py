@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from tests.systems.booking_rush.stage import Stage, open_again
 ROOT = Path(__file__).parents[2]
 FREEHOLD = Path(sys.executable).parent / "freehold"
 HOLD_SECONDS = 4.0
+PATIENCE = 150.0
 
 
 @dataclass
@@ -74,8 +75,9 @@ class Site:
             if found := re.search(r"http://127\.0\.0\.1:\d+", line):
                 self.base = found[0]
 
-    async def keep_alive(self) -> None:
-        """Whenever the process dies, start it again."""
+    async def keep_alive(self, crashes: Sequence[str] = ()) -> None:
+        """Whenever the process dies, start it again, to die at the next of these points."""
+        coming = list(crashes)
         while True:
             assert self.process is not None
             assert self.process.stdout is not None
@@ -83,7 +85,7 @@ class Site:
                 self.output.append(line.decode())
             self.deaths.append(await self.process.wait())
             self.base = ""
-            await self.start()
+            await self.start(crash_at=coming.pop(0) if coming else "")
 
     async def stop(self) -> None:
         """Ask it to stop, as an operator would."""
@@ -123,26 +125,36 @@ class Crowd:
 
     Args:
         site: where they buy.
+        at_once: how many of them do.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, at_once: int = 16) -> None:
         self.site = site
+        self._turns = asyncio.Semaphore(at_once)
         self.outcomes: Counter[str] = Counter()
         self.granted: dict[str, dict[str, str]] = {}
+        self.compensated: set[str] = set()
         self._client = httpx.AsyncClient(timeout=10, limits=httpx.Limits(max_connections=64))
 
     async def rush(self) -> None:
-        """Everybody at once."""
+        """Everybody, one after another where there is a turn."""
         async with self._client:
             await asyncio.gather(*(self._buy(number, headers) for number, headers in enumerate(self.site.buyers)))
 
     async def _buy(self, number: int, headers: dict[str, str]) -> None:
+        async with self._turns:
+            await self._shop(number, headers)
+
+    async def _shop(self, number: int, headers: dict[str, str]) -> None:
         event = self.site.event
         zones = event["zones"]
         wish = {
             "event_id": event["id"], "show_id": event["show"]["id"], "zone_id": zones[number % len(zones)]["id"],
             "quantity": 1 + number % 3,
         }  # fmt: skip
+        if number % 10 == 6:
+            await self._order(number, wish, headers)
+            return
         answer = await self._insist("POST", "/bookings/reserve", headers, f"r{number}", wish)
         if answer.status_code != 201:
             assert answer.json()["code"] == "INSUFFICIENT_SEATS", answer.text
@@ -151,6 +163,29 @@ class Crowd:
         booking_id = answer.json()["booking_id"]
         self.granted[booking_id] = headers
         self.outcomes[await self._follow(number, booking_id, headers)] += 1
+
+    async def _order(self, number: int, wish: dict[str, Any], headers: dict[str, str]) -> None:
+        """All in one, with a card that is declined: the saga turns back and gives the seats back."""
+        order = {
+            **wish,
+            "total_price": 3000 * wish["quantity"],
+            "payment_method": "credit_card",
+            "card_token": "tok_declined",
+        }
+        answer = await self._insist("POST", "/saga/bookings", headers, f"s{number}", order)
+        if answer.status_code != 202:
+            assert answer.json()["code"] == "INSUFFICIENT_SEATS", answer.text
+            self.outcomes["refused"] += 1
+            return
+        saga_id = answer.json()["saga_id"]
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                told = await self._insist("GET", f"/saga/bookings/{saga_id}", headers, until=(200,))
+                if told.json()["status"] not in ("pending", "running", "failed", "compensating"):
+                    break
+                await asyncio.sleep(0.2)
+        self.outcomes[told.json()["status"]] += 1
+        self.compensated.add(answer.json()["booking_id"])
 
     async def _follow(self, number: int, booking_id: str, headers: dict[str, str]) -> str:
         """Most pay, some are declined, some think better of it, some let their hold lapse."""
@@ -176,7 +211,7 @@ class Crowd:
     ) -> httpx.Response:
         """Ask until there is an answer that is not a failure of the system."""
         sent = {**headers, "Idempotency-Key": key} if key else headers
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     if self.site.base:

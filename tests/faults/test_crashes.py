@@ -12,36 +12,46 @@ from tests.databases import Databases
 from tests.faults.books import Books
 from tests.faults.site import Crowd, open_site
 
-# The point, and how often it is passed before the process dies there: late enough for a crowd to be at work.
-POINTS = {
-    "commit.before": 120,
-    "commit.after": 120,
-    "publish.before": 25,
-    "publish.after": 25,
-    "mark.before": 25,
-    "mark.after": 25,
-    "inbox.before": 60,
-    "inbox.after": 60,
-    "handler.before_commit": 60,
-    "handler.after_commit": 60,
-    "saga.before_step": 8,
-    "saga.after_step": 8,
-    "job.before": 4,
-    "job.after": 4,
-    "coalesced.before_commit": 3,
-    "coalesced.after_commit": 3,
+# The points, and how often each is passed before the process dies there: so late that a crowd is at work.
+CRASHES = {
+    "publishing": {
+        "commit.before": 30,
+        "commit.after": 30,
+        "publish.before": 6,
+        "publish.after": 6,
+        "mark.before": 6,
+        "mark.after": 6,
+    },
+    "handling": {
+        "inbox.before": 15,
+        "inbox.after": 15,
+        "handler.before_commit": 15,
+        "handler.after_commit": 15,
+        "coalesced.before_commit": 4,
+        "coalesced.after_commit": 4,
+    },
+    "flows": {
+        "saga.before_step": 3,
+        "saga.after_step": 3,
+        "saga.before_compensation": 1,
+        "saga.after_compensation": 1,
+        "job.before": 4,
+        "job.after": 4,
+    },
 }
 KINDS = ["sqlite", "postgres-databases"]
-BUYERS = 80
-SEATS = (60, 45)
+BUYERS = 120
+SEATS = (55, 45)
 
 
 @pytest.mark.parametrize("engine_kind", KINDS, indirect=True)
-@pytest.mark.parametrize("point", POINTS)
-async def test_a_crash_loses_and_doubles_nothing(databases: Databases, tmp_path: Path, point: str) -> None:
+@pytest.mark.parametrize("kind", CRASHES)
+async def test_crashes_lose_and_double_nothing(databases: Databases, tmp_path: Path, kind: str) -> None:
+    """The process dies at one point after another of its kind, each time under load."""
+    first, *others = (f"{point}:{nth}" for point, nth in CRASHES[kind].items())
     async with open_site(databases, tmp_path, buyers=BUYERS, seats=SEATS) as site:
-        await site.start(crash_at=f"{point}:{POINTS[point]}")
-        alive = asyncio.create_task(site.keep_alive())
+        await site.start(crash_at=first)
+        alive = asyncio.create_task(site.keep_alive(others))
         crowd = Crowd(site)
         books = await Books.open(databases, tmp_path)
         try:
@@ -51,12 +61,11 @@ async def test_a_crash_loses_and_doubles_nothing(databases: Databases, tmp_path:
             alive.cancel()
             await asyncio.gather(alive, return_exceptions=True)
         await site.stop()
-        assert site.deaths == [-signal.SIGKILL], (
-            f"{point} was not reached, or the process died again: {site.output[-20:]}"
-        )
-        assert await books.faults(set(crowd.granted)) == []
+        assert site.deaths == [-signal.SIGKILL] * len(CRASHES[kind]), site.output[-20:]
+        assert await books.faults({*crowd.granted, *crowd.compensated}) == []
         assert crowd.outcomes["refused"] > 0
         assert crowd.outcomes["succeeded"] > 0
+        assert crowd.outcomes["compensated"] > 0
 
 
 async def until_quiet(books: Books, alive: asyncio.Task[None], deadline: float = 60) -> None:

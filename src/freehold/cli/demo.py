@@ -25,6 +25,7 @@ def demo() -> None:
 
 @app.command("flash-sale")
 def flash_sale(
+    *,
     buyers: Annotated[int, typer.Option(min=1, help="How many want seats.")] = 5000,
     seats: Annotated[int, typer.Option(min=1, help="How many there are.")] = 1000,
     connections: Annotated[int, typer.Option(min=1, max=2000, help="How many buyers are at it at once.")] = 256,

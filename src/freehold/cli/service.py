@@ -21,7 +21,7 @@ async def open_service(system: System, name: str, deploy: str) -> AsyncIterator[
         ConfigurationError: the system has no such service.
     """
     from freehold.deploy.config import read
-    from freehold.deploy.databases import open_databases
+    from freehold.deploy.databases import open_databases, reach
     from freehold.engines import open_engine
     from freehold.runtime.host import Host
 
@@ -32,6 +32,7 @@ async def open_service(system: System, name: str, deploy: str) -> AsyncIterator[
     databases = await open_databases(system, read(system, deploy))
     host = Host(system, found, open_engine(databases[name]))
     try:
+        await reach(host.engine, name)
         yield host
     finally:
         await host.close()

@@ -16,6 +16,8 @@ from freehold.model.system import System
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
 SEPARATOR = "__"
+OTHERS = ("SECRET", "DATABASE_SERVER", "CRASH_AT", "TEST_", "MATRIX")
+"""What else begins with the prefix; the last two are the toolkit's own tests'."""
 Layout = Literal["embedded", "schemas", "databases"]
 
 
@@ -85,7 +87,8 @@ def read(
     values = _section(file, name)
     _merge(values, _from_environment(environment))
     values.update({key: value for key, value in given.items() if value is not None})
-    unknown = sorted(set(values.get("services", {})) - {service.name for service in system.services})
+    services = values.get("services", {})
+    unknown = sorted(set(services) - {service.name for service in system.services}) if _is_table(services) else []
     if unknown:
         raise ConfigurationError(
             f"deploy.{name or 'default'}.services",
@@ -95,9 +98,19 @@ def read(
     try:
         return Deployment.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "deployment"
-        raise ConfigurationError(where, first["msg"], f"Set it in {file.name} or by {PREFIX}{where.upper()}") from None
+        raise _explained(error, file.name) from None
+
+
+def _explained(error: ValidationError, file: str) -> ConfigurationError:
+    """What is wrong first, and where it can be put right."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        known = ServiceDeployment if path[0] == "services" else Deployment
+        return ConfigurationError(".".join(path), "is no setting", f"There are: {', '.join(known.model_fields)}")
+    variable = PREFIX + SEPARATOR.join(path).upper()
+    problem = first["msg"].removeprefix("Value error, ")
+    return ConfigurationError(".".join(path), problem, f"Correct it in {file}, or by {variable}")
 
 
 def _section(file: Path, name: str) -> dict[str, Any]:
@@ -109,7 +122,13 @@ def _section(file: Path, name: str) -> dict[str, Any]:
         document = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(str(file.name), f"is not TOML: {error}", "Mend the line it names") from None
+    if unknown := sorted(document.keys() - {"systems", "deploy"}):
+        raise ConfigurationError(f"{file.name}: {unknown[0]}", "is no section", "There are: systems, deploy.NAME")
     sections: dict[str, dict[str, Any]] = document.get("deploy", {})
+    if not _is_table(sections) or not all(map(_is_table, sections.values())):
+        raise ConfigurationError(
+            f"{file.name}: deploy", "is not made of sections", "Write [deploy.NAME], then its keys"
+        )
     if name and name not in sections:
         known = ", ".join(sections) or "none"
         raise ConfigurationError(f"deploy.{name}", "is not in freehold.toml", f"Deployments there: {known}")
@@ -119,14 +138,23 @@ def _section(file: Path, name: str) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """`FREEHOLD_SERVICES__ORDERS__DATABASE=…` becomes {"services": {"orders": {"database": …}}}."""
     values: dict[str, Any] = {}
-    for variable, value in environment.items():
-        path = variable.removeprefix(PREFIX).lower().split(SEPARATOR)
-        if variable.startswith(PREFIX) and path[0] in Deployment.model_fields:
-            nested = values
-            for part in path[:-1]:
-                nested = nested.setdefault(part, {})
-            nested[path[-1]] = value
+    for variable, value in sorted(environment.items()):
+        rest = variable.removeprefix(PREFIX)
+        if rest == variable or rest.startswith(OTHERS):
+            continue
+        *path, last = rest.lower().split(SEPARATOR)
+        nested = values
+        for part in path:
+            nested = nested.setdefault(part, {}) if _is_table(nested) else {}
+        if [*path, last][0] not in Deployment.model_fields or not _is_table(nested):
+            known = ", ".join(PREFIX + name.upper() for name in Deployment.model_fields)
+            raise ConfigurationError(variable, "is no setting", f"There are: {known}{SEPARATOR}SERVICE{SEPARATOR}KEY")
+        nested[last] = value
     return values
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from freehold.deploy.config import Deployment
+from freehold.deploy.lock import make_folder
 from freehold.deploy.secrets import derive, open_secret
 from freehold.model.errors import ConfigurationError
+from freehold.model.ports import Engine
 from freehold.model.service import Service
 from freehold.model.system import System
 
@@ -27,9 +29,28 @@ async def open_databases(system: System, deployment: Deployment) -> Mapping[str,
         return named
     if deployment.layout == "embedded":
         folder = data_folder(system, deployment)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return {**{s.name: f"sqlite:///{folder / s.database}.sqlite" for s in missing}, **named}
     return {**await _provision(system, deployment, missing), **named}
+
+
+async def reach(engine: Engine, service: str) -> None:
+    """Ask the service's database for a sign of life. Raises ConfigurationError."""
+    try:
+        await engine.ping()
+    except Exception as error:
+        why = " ".join(str(_first_cause(error)).split()) or type(error).__name__
+        raise ConfigurationError(
+            f"services.{service}.database",
+            f"{engine.url} cannot be used ({why})",
+            f"Start its server, or correct the address in FREEHOLD_SERVICES__{service.upper()}__DATABASE",
+        ) from error
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
+        error = cause
+    return error
 
 
 def data_folder(system: System, deployment: Deployment) -> Path:

@@ -13,12 +13,15 @@ class FolderLock:
     """Held until released or until the process ends, however it ends: the kernel gives it back.
 
     Raises:
-        ConfigurationError: another process has it.
+        ConfigurationError: another process has it, or nothing can be written there.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        make_folder(folder)
+        try:
+            self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -32,3 +35,19 @@ class FolderLock:
     def release(self) -> None:
         """Let another process have it."""
         os.close(self._file)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data folder where it is missing. Raises ConfigurationError when that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        "data",
+        f"{folder} cannot be written to ({error.strerror})",
+        "Make it writable, or give another folder by FREEHOLD_DATA",
+    )

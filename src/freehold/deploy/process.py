@@ -10,14 +10,14 @@ from typing import Any, Self
 
 from freehold.buses.local import LocalBus
 from freehold.deploy.config import Deployment
-from freehold.deploy.databases import data_folder, open_databases
+from freehold.deploy.databases import data_folder, open_databases, reach
 from freehold.deploy.identities import Identities
 from freehold.deploy.lock import FolderLock
 from freehold.deploy.settings import read_settings
 from freehold.deploy.unit import Unit
 from freehold.engines import open_engine
 from freehold.http import Draining, gateway_app, service_app
-from freehold.model.ports import Clock, SystemClock
+from freehold.model.ports import Clock, DataFolder, Engine, SystemClock
 from freehold.model.system import System
 from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
@@ -64,11 +64,13 @@ class Process:
 
     async def start(self) -> None:
         """Make what is missing and run. Raises ConfigurationError when something cannot be had."""
+        settings = {service.name: read_settings(service, self.deployment) for service in self.system.services}
         folder = data_folder(self.system, self.deployment)
         self._lock = FolderLock(folder)
         try:
+            engines = await self._open_engines()
             self._identities = Identities.open(self.system, folder, self.clock)
-            await self._open_units(await open_databases(self.system, self.deployment))
+            await self._open_units(engines, settings)
             self.app = self._gateway()
         except BaseException:
             await self.stop()
@@ -78,16 +80,30 @@ class Process:
         for unit in self.units.values():
             unit.start(timers=self._timers)
 
-    async def _open_units(self, urls: Mapping[str, str]) -> None:
+    async def _open_engines(self) -> Mapping[str, Engine]:
+        """Every service's database, reached, before anything is made in one of them."""
+        urls = await open_databases(self.system, self.deployment)
+        engines = {service.name: open_engine(urls[service.name]) for service in self.system.services}
+        try:
+            for service, engine in engines.items():
+                await reach(engine, service)
+        except BaseException:
+            for engine in engines.values():
+                await engine.close()
+            raise
+        return engines
+
+    async def _open_units(self, engines: Mapping[str, Engine], settings: Mapping[str, Mapping[type[Any], Any]]) -> None:
         hosts: dict[str, Host] = {}
         caller = LocalCaller(self.system, hosts)
         for service in self.system.services:
             given = {
-                **read_settings(service, self.deployment),
+                **settings[service.name],
                 **self._identities.given(service.name),
+                DataFolder: DataFolder(data_folder(self.system, self.deployment)),
                 **self._given,
             }
-            engine = open_engine(urls[service.name])
+            engine = engines[service.name]
             host = Host(self.system, service, engine, clock=self.clock, caller=caller, given=given)
             hosts[service.name] = host
             self.units[service.name] = Unit(host, self.bus, alone=True, relay=self._relay)

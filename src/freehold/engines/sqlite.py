@@ -47,6 +47,7 @@ _DUPLICATES = (
     sqlite3.SQLITE_CONSTRAINT_ROWID,
 )
 _INT64 = 1 << 63
+_MAGIC = b"SQLite format 3\0"
 
 
 class SqliteEngine(SqlEngine):
@@ -62,7 +63,7 @@ class SqliteEngine(SqlEngine):
         if not url.database or url.database == ":memory:":
             raise ConfigurationError("database", "SQLite needs a file", "Write sqlite:///path/to/service.db")
         path = Path(url.database).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _prepare(path)
 
         def engine(size: int, *, writes: bool) -> AsyncEngine:
             return create_async_engine(
@@ -159,6 +160,21 @@ class SqliteEngine(SqlEngine):
 
     def is_duplicate(self, error: BaseException) -> bool:
         return any(_code(cause) in _DUPLICATES for cause in causes(error))
+
+
+def _prepare(path: Path) -> None:
+    """Make the folder. Raises ConfigurationError for what cannot be had, or is something else than a database."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        return  # SQLite makes it
+    except OSError as error:
+        remedy = "Correct the path, or its permissions"
+        raise ConfigurationError("database", f"{path} cannot be opened ({error.strerror})", remedy) from None
+    if head not in (b"", _MAGIC):
+        raise ConfigurationError("database", f"{path} is not an SQLite database", "Move it away, or name another file")
 
 
 class _JsonList(TypeDecorator[list[Any]]):

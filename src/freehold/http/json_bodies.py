@@ -22,9 +22,7 @@ def reads_json(route: BaseRoute) -> bool:
     return field is not None and not isinstance(field.field_info, Form)
 
 
-def check_json(
-    headers: Mapping[bytes, bytes], body: bytes, codes: Mapping[str, str], translator: Translator
-) -> None:
+def check_json(headers: Mapping[bytes, bytes], body: bytes, codes: Mapping[str, str], translator: Translator) -> None:
     """Refuse a body that does not call itself JSON, or holds text that cannot be stored.
 
     Databases differ in what they do with U+0000, and no UTF-8 can say half of a surrogate pair. Both hide in escapes.

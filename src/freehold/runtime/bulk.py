@@ -9,6 +9,8 @@ from sqlalchemy import Insert, Table, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from freehold.engines.prepared import PostgresPrepared
+
 
 class BulkInsert:
     """INSERT rows in their order, so that numbers the database gives them grow in that order.
@@ -22,11 +24,14 @@ class BulkInsert:
         self._columns = columns
         self._plain = table.insert()
         self._arrays = _from_arrays(table, columns)
+        self._prepared: PostgresPrepared | None = None
 
     async def __call__(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
         if connection.dialect.name == "postgresql":
             arrays = {name: [row[name] for row in rows] for name in self._columns}
-            await connection.execute(self._arrays, arrays)
+            if self._prepared is None:
+                self._prepared = PostgresPrepared(self._arrays, connection.dialect)
+            await self._prepared.execute(connection, arrays)
         else:
             await connection.execute(self._plain, rows)
 

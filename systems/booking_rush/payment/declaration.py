@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from freehold import Clock, Service
+from freehold import Clock, DataFolder, Service
 from systems.booking_rush.booking.contract import GetBooking
 from systems.booking_rush.payment.contract import (
     PaymentCompleted,
@@ -38,11 +38,11 @@ payment = Service(
 
 
 @payment.provide
-def gateway(settings: PaymentSettings, clock: Clock) -> PaymentGateway:
+def gateway(settings: PaymentSettings, clock: Clock, folder: DataFolder) -> PaymentGateway:
     return SimulatedGateway(
         clock,
         settings.webhook_secret.get_secret_value(),
         tolerance=settings.webhook_tolerance_seconds,
         async_delay=timedelta(milliseconds=settings.sim_async_delay_ms),
-        state_file=settings.sim_state_file,
+        state_file=settings.sim_state_file or str(folder.path / "simulated_gateway.sqlite"),
     )

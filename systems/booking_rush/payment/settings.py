@@ -36,4 +36,4 @@ class PaymentSettings(BaseModel):
     sim_async_delay_ms: float = Field(default=1000.0, ge=0)
     """When the simulated gateway settles `tok_async`."""
     sim_state_file: str = ""
-    """Where the simulated gateway keeps what it charged; empty: in memory, until the process ends."""
+    """Where the simulated gateway keeps what it charged; empty: in the process's data folder."""

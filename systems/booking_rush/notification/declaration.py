@@ -1,0 +1,27 @@
+"""The notification service: what customers are told, and what organizers see of their sales.
+
+It only listens: no other service knows of it, and every flow works without it.
+"""
+
+from __future__ import annotations
+
+from freehold import Service
+from systems.booking_rush.auth.contract import SnapshotUsers
+from systems.booking_rush.booking.contract import SnapshotBookings
+from systems.booking_rush.notification.sender import LoggingSender, NotificationSender
+from systems.booking_rush.notification.settings import NotificationSettings
+from systems.booking_rush.notification.tables import Base
+
+notification = Service(
+    "notification",
+    tables=Base,
+    database="notification_db",
+    asks=[SnapshotUsers, SnapshotBookings],  # to rebuild its views, never in a flow
+    settings=[NotificationSettings],
+    description="E-tickets, receipts, expiry and cancellation notices; sales reports for organizers",
+)
+
+
+@notification.provide
+def sender() -> NotificationSender:
+    return LoggingSender()

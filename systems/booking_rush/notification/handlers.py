@@ -1,0 +1,38 @@
+"""What notification does when something happens elsewhere: it writes down what users are to be told."""
+
+from __future__ import annotations
+
+from freehold import Event, Tx, uuid7
+from systems.booking_rush.notification.declaration import notification
+from systems.booking_rush.notification.notices import NOTICES, Notice
+from systems.booking_rush.notification.settings import NotificationSettings
+from systems.booking_rush.notification.tables import Notification
+from systems.booking_rush.notification.wording import Wording, wordings
+
+
+@notification.on(*NOTICES, name="notices", batch=200)
+async def write_notices(events: list[Event], tx: Tx, settings: NotificationSettings) -> None:
+    """Each occasion once, however often, and by however many events, it is told of."""
+    notices = {notice.key: notice for event in events for notice in NOTICES[type(event)](event)}
+    if notices:
+        words = await wordings({notice.kind for notice in notices.values()}, settings.locale, tx)
+        rows = [_row(notice, words[notice.kind], tx) for notice in notices.values()]
+        await tx.insert_new(Notification, rows, key=["dedupe_key"])
+
+
+def _row(notice: Notice, wording: Wording, tx: Tx) -> dict[str, object]:
+    subject, body = wording.fill(notice.values)
+    return {
+        "id": uuid7(),
+        "tenant_id": notice.tenant_id,
+        "user_id": notice.user_id,
+        "booking_id": notice.booking_id,
+        "type": notice.type,
+        "subject": subject,
+        "body": body,
+        "metadata": notice.details,
+        "dedupe_key": notice.key,
+        "created_at": tx.now(),
+        "updated_at": tx.now(),
+        "next_attempt_at": tx.now(),
+    }
