@@ -32,6 +32,7 @@ from systems.booking_rush.demo_rows import (
     person,
     tenant,
 )
+from systems.booking_rush.notification.tables import SalesFact
 from systems.booking_rush.payment.tables import Payment
 from systems.booking_rush.ticket import facts as ticket_facts
 from systems.booking_rush.ticket.tables import Category, Event, Show, Zone
@@ -90,6 +91,8 @@ async def store(works: Mapping[str, Work], made: DataSet, progress: Progress) ->
     """Insert what is missing: the bookings first, before the catalogue's events make others count its seats."""
     auth, ticket, booking, payment = (works[name] for name in ("auth", "ticket", "booking", "payment"))
     tell_shows, tell_zones = _tellers(made)
+    if "notification" in works:
+        await _insert_missing(works["notification"], SalesFact.booking_id, list(made.sales()), _nothing, progress)
     for work, key, rows, tell in (
         (payment, Payment.id, made.payments, _nothing),
         (booking, Booking.id, made.bookings, _nothing),

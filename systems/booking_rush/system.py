@@ -5,13 +5,14 @@ from __future__ import annotations
 from freehold import Gateway, RateLimit, System
 from systems.booking_rush.auth.service import auth
 from systems.booking_rush.booking.service import booking
+from systems.booking_rush.notification.service import notification
 from systems.booking_rush.payment.service import payment
 from systems.booking_rush.ticket.service import ticket
 
 system = System(
     "booking_rush",
     title="Booking Rush",
-    services=[auth, ticket, booking, payment],
+    services=[auth, ticket, booking, payment, notification],  # notification is optional: none of the others knows of it
     auth="auth",
     tenant_column="tenant_id",
     tenant_free_roles=("super_admin",),
@@ -30,6 +31,8 @@ system = System(
             "/zones": 15.0,
             "/admin": 60.0,
             "/payments": 60.0,
+            "/notifications": 15.0,
+            "/analytics": 15.0,
         },
         rate_limits=[
             RateLimit("/", per_second=1000, burst=100),

@@ -377,3 +377,17 @@ async def test_two_relays_at_once_lose_and_double_nothing(shop: Shop) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert sorted(await shop.seen()) == list(range(300))
+
+
+async def test_a_problem_that_a_handler_keeps_counts_as_handled(shop: Shop) -> None:
+    @shop.payments.on(Placed, retry=Retry(times=1))
+    async def pay(event: Placed, tx: Tx) -> None:
+        await tx.execute(insert(Seen).values(handler="pay", key=event.order_id, number=event.number))
+        raise Problem(409, "NOT_NOW", keep=True)
+
+    await shop.start()
+    await shop.publish(placed(1))
+    await shop.settle()
+    assert await shop.seen() == [1]
+    assert await shop.units["payments"].dead_letters.list() == []
+    assert await shop.count("payments", shop.units["payments"].host.tables.parked) == 0

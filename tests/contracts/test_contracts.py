@@ -24,14 +24,6 @@ MISSING = {
         "route GET /api/v1/queue/position/{event_id} (booking)",
         "route GET /api/v1/queue/position/{event_id}/stream (booking)",
         "route GET /api/v1/queue/status/{event_id} (booking)",
-        # The notification service.
-        "service notification",
-        "view notification.sales_facts",
-        "route GET /api/v1/analytics/dashboard (notification)",
-        "route GET /api/v1/analytics/events/top (notification)",
-        "route GET /api/v1/analytics/events/{id} (notification)",
-        "route GET /api/v1/analytics/sales (notification)",
-        "route GET /api/v1/notifications (notification)",
         # Saved cards and the Stripe-shaped gateway.
         "route POST /api/v1/payments/intent (payment)",
         "route POST /api/v1/payments/intent/confirm (payment)",

@@ -193,9 +193,7 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=30)
 
 
-def test_a_second_process_on_the_same_folder(
-    freehold: Freehold, folder: Path, running: subprocess.Popen[str]
-) -> None:
+def test_a_second_process_on_the_same_folder(freehold: Freehold, folder: Path, running: subprocess.Popen[str]) -> None:
     for arguments in (("run", "booking_rush", "--port", "0"), ("load", "booking_rush", "demo")):
         refused(freehold(*arguments), "another process already runs this system", "FREEHOLD_DATA")
     assert running.poll() is None

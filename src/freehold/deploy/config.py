@@ -27,7 +27,6 @@ class ServiceDeployment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     database: str = ""
-    url: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from uuid import uuid4
 
 from freehold.model.errors import ConfigurationError
 
 
 class FolderLock:
     """Held until released or until the process ends, however it ends: the kernel gives it back.
+
+    Attributes:
+        identity: what this holder is called.
+        predecessor: what the holder before was called, who is dead now; empty when there was none.
 
     Raises:
         ConfigurationError: another process has it, or nothing can be written there.
@@ -31,6 +36,9 @@ class FolderLock:
                 "another process already runs this system on this data folder, and the local bus is for one",
                 "Stop the other process, or give this one another folder by FREEHOLD_DATA",
             ) from None
+        self.predecessor = os.read(self._file, 64).decode()
+        self.identity = uuid4().hex[:12]
+        os.pwrite(self._file, self.identity.encode(), 0)
 
     def release(self) -> None:
         """Let another process have it."""

@@ -4,6 +4,7 @@ front.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -17,10 +18,12 @@ from freehold.deploy.settings import read_settings
 from freehold.deploy.unit import Unit
 from freehold.engines import open_engine
 from freehold.http import Draining, gateway_app, service_app
+from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Clock, DataFolder, Engine, SystemClock
 from freehold.model.system import System
 from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
+from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
 
 
@@ -70,7 +73,8 @@ class Process:
         try:
             engines = await self._open_engines()
             self._identities = Identities.open(self.system, folder, self.clock)
-            await self._open_units(engines, settings)
+            await self._open_units(engines, settings, self._lock)
+            await asyncio.gather(*map(self._claim, self.units.values()))
             self.app = self._gateway()
         except BaseException:
             await self.stop()
@@ -93,7 +97,21 @@ class Process:
             raise
         return engines
 
-    async def _open_units(self, engines: Mapping[str, Engine], settings: Mapping[str, Mapping[type[Any], Any]]) -> None:
+    async def _claim(self, unit: Unit) -> None:
+        """Be the one process that runs the service: what another left behind when it died is free after a while."""
+        patience = asyncio.get_running_loop().time() + TTL.total_seconds() + 1
+        while not await unit.relay.claim():
+            if asyncio.get_running_loop().time() > patience:
+                raise ConfigurationError(
+                    f"service {unit.host.service.name}",
+                    "another process runs it on this database, and the local bus is for one",
+                    "Stop the other process",
+                )
+            await asyncio.sleep(0.25)
+
+    async def _open_units(
+        self, engines: Mapping[str, Engine], settings: Mapping[str, Mapping[type[Any], Any]], lock: FolderLock
+    ) -> None:
         hosts: dict[str, Host] = {}
         caller = LocalCaller(self.system, hosts)
         for service in self.system.services:
@@ -104,9 +122,18 @@ class Process:
                 **self._given,
             }
             engine = engines[service.name]
-            host = Host(self.system, service, engine, clock=self.clock, caller=caller, given=given)
+            host = Host(
+                self.system,
+                service,
+                engine,
+                clock=self.clock,
+                caller=caller,
+                given=given,
+                identity=f"{service.name}-{lock.identity}",
+                predecessor=f"{service.name}-{lock.predecessor}",
+            )
             hosts[service.name] = host
-            self.units[service.name] = Unit(host, self.bus, alone=True, relay=self._relay)
+            self.units[service.name] = Unit(host, self.bus, relay=self._relay)
             await host.create_tables()
 
     def _gateway(self) -> Any:

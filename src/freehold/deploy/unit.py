@@ -29,17 +29,16 @@ class Unit:
     Args:
         host: the running service.
         bus: where its events go and others' come from.
-        alone: no other process can be running it.
         relay: sizes and times of its relay.
     """
 
-    def __init__(self, host: Host, bus: Bus, *, alone: bool = False, relay: RelaySettings | None = None) -> None:
+    def __init__(self, host: Host, bus: Bus, *, relay: RelaySettings | None = None) -> None:
         self.host = host
         self._bus = bus
         self.views = Views(host)
         self.parking = Parking(host)
         self.group = Group(host, [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()], self.parking)
-        self.relay = Relay(host, bus, relay, alone=alone)
+        self.relay = Relay(host, bus, relay)
         self.jobs = Jobs(host)
         self.upkeep = Upkeep(host)
         self.dead_letters = DeadLetters(host)

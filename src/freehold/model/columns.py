@@ -302,7 +302,6 @@ MoneyNumber = Annotated[
 """An amount with two decimals; a number in JSON, for public answers of systems that have it so."""
 
 
-
 def _no_number(value: Any) -> Any:
     """Pydantic takes numbers for seconds since 1970 or since midnight: a client's mistake would become a date."""
     if isinstance(value, int | float | Decimal) or (isinstance(value, str) and re.fullmatch(r"\s*[-+.\d]+\s*", value)):

@@ -73,7 +73,7 @@ class Event(Message):
         name: dotted lower-case words, unique in a system.
         topic: where it is published; events of one key keep their order within a topic.
         key: the field that names the aggregate it is about.
-        version: raised when its shape changes; older versions are read through an upcaster.
+        version: raised when its shape changes.
     """
 
     @classmethod

@@ -20,7 +20,7 @@ from freehold.model.messages import Message
 from freehold.model.service import Handler
 from freehold.runtime import faultpoints
 from freehold.runtime.batches import Batches
-from freehold.runtime.handling import handling
+from freehold.runtime.handling import handling, kept
 from freehold.runtime.host import Host
 from freehold.runtime.injection import bind
 from freehold.runtime.lanes import Lanes
@@ -151,6 +151,8 @@ class Group:
         try:
             await self._patiently(lambda: self.transact(subscriber, [envelope]))
         except Exception as error:
+            if kept(error):
+                return
             failure = error
             await self._patiently(lambda: self._parking.park(subscriber, envelope, failure))
 
@@ -193,6 +195,8 @@ class Group:
         try:
             await self._patiently(lambda: self.transact(subscriber, envelopes))
         except Exception as error:
+            if kept(error):
+                return
             if len(envelopes) == 1:
                 failure = error
                 await self._patiently(lambda: self._parking.park(subscriber, envelopes[0], failure))

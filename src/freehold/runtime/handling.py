@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from freehold.model.envelope import Envelope
+from freehold.model.problem import Problem
 from freehold.observe.logs import about
 from freehold.observe.metrics import METRICS
 from freehold.observe.tracing import span, traceparent
@@ -30,3 +31,8 @@ def handling(host: Host, handler: str, envelopes: Sequence[Envelope]) -> Iterato
         yield Context(cause=cause, traceparent=traceparent() or header)
     now = host.clock.now()
     METRICS.handled(service, handler, [(now - envelope.time).total_seconds() for envelope in envelopes])
+
+
+def kept(error: Exception) -> bool:
+    """A Problem whose effects, and the inbox's mark with them, are committed: the event is handled."""
+    return isinstance(error, Problem) and error.keep

@@ -40,6 +40,8 @@ class Host:
         clock: where the time comes from.
         caller: carries its queries to other services; None: it can ask nobody.
         given: things to inject by type, besides what the service provides itself.
+        identity: what this process is called in leases; a fresh name when empty.
+        predecessor: what a process was called that is known to be dead: its leases are taken over at once.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Host:
         clock: Clock | None = None,
         caller: Caller[Asking] | None = None,
         given: Mapping[type[Any], Any] | None = None,
+        identity: str = "",
+        predecessor: str = "",
     ) -> None:
         from freehold.runtime.sagas import Sagas
 
@@ -59,7 +63,8 @@ class Host:
         self.engine = engine
         self.clock: Clock = clock or SystemClock()
         self.caller = caller
-        self.identity = f"{service.name}-{uuid4().hex[:12]}"
+        self.identity = identity or f"{service.name}-{uuid4().hex[:12]}"
+        self.predecessor = predecessor
         self.provided = Provided(service, {Clock: self.clock, **(given or {})})
         self.tables = FrameworkTables(engine.dialect, service.table_names)
         for view in service.views:

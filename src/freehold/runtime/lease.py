@@ -33,8 +33,8 @@ class Lease:
         self.ttl = ttl
         self.epoch: int | None = None
 
-    async def acquire(self, *, force: bool = False) -> bool:
-        """Take the lease if it is free, expired, or ours; `force` takes it from whoever has it."""
+    async def acquire(self) -> bool:
+        """Take the lease if it is free, expired, ours, or our dead predecessor's."""
         table, now = self._table, self._host.clock.now()
         values = {"holder": self._host.identity, "expires_at": now + self.ttl}
         async with self._host.engine.write() as connection:
@@ -43,10 +43,10 @@ class Lease:
                     table, [{"name": self._name, "holder": "", "epoch": 0, "expires_at": now - self.ttl}], key=["name"]
                 )
             )
-            free = (table.c.expires_at < now) | (table.c.holder == self._host.identity)
+            free = (table.c.expires_at < now) | table.c.holder.in_([self._host.identity, self._host.predecessor])
             condition = table.c.name == self._name
             taken = await connection.execute(
-                update(table).where(condition if force else condition & free).values(epoch=table.c.epoch + 1, **values)
+                update(table).where(condition & free).values(epoch=table.c.epoch + 1, **values)
             )
             if taken.rowcount == 0:
                 return False

@@ -20,7 +20,7 @@ from freehold.model.ids import uuid7
 from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Context
-from freehold.runtime.handling import handling
+from freehold.runtime.handling import handling, kept
 from freehold.runtime.host import Host
 from freehold.runtime.lease import Lease
 from freehold.runtime.transaction import Tx
@@ -174,7 +174,8 @@ class Parking:
         except Exception as error:
             if self._host.engine.is_conflict(error) or self._host.engine.is_unavailable(error):
                 raise
-            await self._failed(subscriber, row, envelope, error)
+            if not kept(error):  # what it kept includes its mark: the next try only takes it out
+                await self._failed(subscriber, row, envelope, error)
             return False
         if not more:
             self._held.discard((row.consumer_name, row.partition_key))

@@ -101,15 +101,12 @@ class Relay:
         host: the running service.
         bus: where events go.
         settings: sizes and times.
-        alone: nobody else can be running (an embedded process that holds its data folder): do not wait for a lease
-            that a killed predecessor left behind.
     """
 
-    def __init__(self, host: Host, bus: Bus, settings: RelaySettings | None = None, *, alone: bool = False) -> None:
+    def __init__(self, host: Host, bus: Bus, settings: RelaySettings | None = None) -> None:
         self._host = host
         self._bus = bus
         self._settings = settings or RelaySettings()
-        self._alone = alone
         self._table = host.tables.outbox
         self._lease = Lease(host, "relay")
         self._refusals: dict[tuple[str, str], _Refusal] = {}
@@ -123,7 +120,7 @@ class Relay:
         wait = 0.05
         while True:
             try:
-                if await self._lease.acquire(force=self._alone):
+                if await self._lease.acquire():
                     self.holding = True
                     wait = 0.05
                     await self._pump()
@@ -138,6 +135,10 @@ class Relay:
                 self.holding = False
             wait = min(wait * 2, 5.0)
             await asyncio.sleep(random.uniform(wait / 2, wait))
+
+    async def claim(self) -> bool:
+        """Take the lease before `run` does; False when another process works."""
+        return await self._lease.acquire()
 
     async def stop(self) -> None:
         """Let another process take over at once."""

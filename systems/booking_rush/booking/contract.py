@@ -106,3 +106,39 @@ class GetBooking(Query[BookingInfo], path="/internal/bookings/{booking_id}"):
     """404 `NOT_FOUND` for an unknown booking."""
 
     booking_id: UUID
+
+
+# --- snapshots that views are rebuilt from ----------------------------------------------------------------------------
+
+
+class BookingRow(BaseModel):
+    """A booking as sales reports keep one; `ended_at` is when it was cancelled or expired."""
+
+    booking_id: UUID
+    tenant_id: UUID
+    event_id: UUID
+    event_name: str
+    show_id: UUID
+    show_date: date
+    zone_id: UUID
+    zone_name: str
+    quantity: int
+    total_amount: Money
+    currency: str
+    status: BookingStatus
+    reserved_at: Timestamp
+    confirmed_at: Timestamp | None
+    ended_at: Timestamp | None
+    version_at: Timestamp
+
+
+class BookingRowPage(BaseModel):
+    data: list[BookingRow]
+    next_cursor: str | None
+
+
+class SnapshotBookings(Query[BookingRowPage], path="/internal/snapshots/bookings"):
+    """Every booking, whatever became of it, a page at a time, in the order of their ids."""
+
+    cursor: str | None = None
+    limit: int = 500

@@ -28,14 +28,10 @@ reader = role(*reports.ADMINS, "organizer")
 
 
 @notification.get("/notifications", access=user)
-async def list_notifications(
-    tx: Tx, caller: User, paging: Annotated[Paging, Depends()]
-) -> Listing[NotificationOut]:
+async def list_notifications(tx: Tx, caller: User, paging: Annotated[Paging, Depends()]) -> Listing[NotificationOut]:
     """The caller's own notifications, newest first."""
     mine = select(Notification).where(Notification.user_id == caller.id)
-    return await list_rows(
-        tx, mine, paging, order_by=Notification.created_at, descending=True, show=NotificationOut.of
-    )
+    return await list_rows(tx, mine, paging, order_by=Notification.created_at, descending=True, show=NotificationOut.of)
 
 
 @notification.get("/analytics/dashboard", access=reader)

@@ -74,7 +74,9 @@ _OF_BOOKING = {"event_id", "event_name", "show_id", "show_date", "zone_id", "zon
 
 def _of_booking(event: BookingFact, kind: NotificationType) -> Notice:
     values = event.model_dump(mode="json")
-    more = {"confirmation_code", "show_time", "venue_name"} if isinstance(event, BookingConfirmed) else {"status_reason"}
+    more = (
+        {"confirmation_code", "show_time", "venue_name"} if isinstance(event, BookingConfirmed) else {"status_reason"}
+    )
     if "show_time" in values:
         values["show_time"] = values["show_time"][:5]  # people read hours and minutes
     return Notice(

@@ -103,9 +103,7 @@ async def top_events(conditions: Conditions, limit: int, tx: Tx) -> list[SalesOf
         .order_by(revenue.desc(), SalesFact.event_id)
         .limit(limit)
     )
-    return [
-        SalesOfEvent(event_id=row.event_id, name=row.name, status=row.status, **dict(_sales(row))) for row in rows
-    ]
+    return [SalesOfEvent(event_id=row.event_id, name=row.name, status=row.status, **dict(_sales(row))) for row in rows]
 
 
 async def event_report(event: EventDirectory, currency: str, tx: Tx) -> EventReport:

@@ -9,7 +9,9 @@ from typing import Literal
 
 from freehold import Problem
 
-NotificationType = Literal["booking_confirmation", "e_ticket", "payment_receipt", "booking_expired", "booking_cancelled"]
+NotificationType = Literal[
+    "booking_confirmation", "e_ticket", "payment_receipt", "booking_expired", "booking_cancelled"
+]
 Channel = Literal["email", "sms", "push"]
 NotificationStatus = Literal["pending", "sent", "failed", "retrying"]
 Period = Literal["day", "week", "month"]

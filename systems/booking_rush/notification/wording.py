@@ -85,6 +85,4 @@ async def wordings(kinds: Collection[Kind], locale: str, tx: Tx) -> dict[Kind, W
         )
     )
     kept = {(row.type, row.locale): Wording(row.subject, row.body) for row in rows}
-    return {
-        kind: kept.get((kind, locale)) or kept.get((kind, FALLBACK_LOCALE)) or DEFAULTS[kind] for kind in kinds
-    }
+    return {kind: kept.get((kind, locale)) or kept.get((kind, FALLBACK_LOCALE)) or DEFAULTS[kind] for kind in kinds}
