@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from freehold import SystemClock, User
+from freehold import DataFolder, SystemClock, User
 from freehold.deploy.config import Deployment, ServiceDeployment
 from freehold.deploy.identities import Identities
 from freehold.deploy.process import Process
@@ -62,7 +62,7 @@ async def app(urls: Mapping[str, str], folder: str, *, gateway: bool) -> AsyncIt
     place, keys = deployment(urls, folder), identities(folder)
     hosts: dict[str, Host] = {}
     for service in system.services:
-        given = {**read_settings(service, place), **keys.given(service.name)}
+        given = {**read_settings(service, place), **keys.given(service.name), DataFolder: DataFolder(Path(folder))}
         caller = LocalCaller(system, hosts)
         hosts[service.name] = Host(system, service, open_engine(urls[service.name]), caller=caller, given=given)
     apps = {

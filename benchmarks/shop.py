@@ -72,7 +72,7 @@ def shop(*, batch: int | None = None) -> System:
 async def running(system: System, urls: Mapping[str, str], *, start: bool = True) -> AsyncIterator[dict[str, Unit]]:
     """The system's services in this process, on the local bus; without `start` nothing is delivered yet."""
     bus = LocalBus()
-    units = {s.name: Unit(Host(system, s, open_engine(urls[s.name])), bus, alone=True) for s in system.services}
+    units = {s.name: Unit(Host(system, s, open_engine(urls[s.name])), bus) for s in system.services}
     try:
         for unit in units.values():
             await unit.host.create_tables()

@@ -43,18 +43,28 @@ class Postgres:
         self._server: subprocess.Popen[bytes] | None = None
         password = secrets.token_urlsafe(16)
         self._initialise(binaries, password)
-        port = self._start(binaries)
-        self.url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+        self._binaries, self._port = binaries, self._start(binaries)
+        self.url = f"postgresql://postgres:{password}@127.0.0.1:{self._port}/postgres"
         version = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True)
         took = time.monotonic() - began
-        print(f"{version.stdout.strip()} on port {port}, started in {took:.1f} s", file=sys.stderr)
+        print(f"{version.stdout.strip()} on port {self._port}, started in {took:.1f} s", file=sys.stderr)
 
     def stop(self) -> None:
+        self.pause()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def pause(self) -> None:
+        """Stop it, with its data kept."""
         if self._server is not None:
             self._server.send_signal(signal.SIGINT)  # "fast shutdown": ends its sessions, then itself
             self._server.wait(START_SECONDS)
             self._server = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def resume(self) -> None:
+        """Start it again at the same address."""
+        self._launch(self._binaries, self._port)
+        if not self._is_up():
+            raise RuntimeError(f"PostgreSQL did not start again:\n{(self._folder / 'log').read_text()}")
 
     def _initialise(self, binaries: Path, password: str) -> None:
         secret = self._folder / "password"
@@ -69,23 +79,25 @@ class Postgres:
         secret.unlink()
 
     def _start(self, binaries: Path) -> int:
-        log = self._folder / "log"
         for _ in range(3):  # another process may take the port between our look and the server's
             port = _free_port()
-            settings = {
-                "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "max_connections": 200,
-            }  # fmt: skip
-            options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-            with log.open("wb") as output:
-                self._server = subprocess.Popen(
-                    [binaries / "postgres", "-D", self._folder / "data", *options],
-                    stdout=output, stderr=output, cwd="/", preexec_fn=_end_with_parent, **self._identity(),  # noqa: PLW1509
-                )  # fmt: skip
-            if self._is_up(port):
+            self._launch(binaries, port)
+            if self._is_up():
                 return port
-        raise RuntimeError(f"PostgreSQL did not start; its log says:\n{log.read_text()}")
+        raise RuntimeError(f"PostgreSQL did not start; its log says:\n{(self._folder / 'log').read_text()}")
 
-    def _is_up(self, port: int) -> bool:
+    def _launch(self, binaries: Path, port: int) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "max_connections": 200,
+        }  # fmt: skip
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("wb") as output:
+            self._server = subprocess.Popen(
+                [binaries / "postgres", "-D", self._folder / "data", *options],
+                stdout=output, stderr=output, cwd="/", preexec_fn=_end_with_parent, **self._identity(),  # noqa: PLW1509
+            )  # fmt: skip
+
+    def _is_up(self) -> bool:
         assert self._server is not None
         pid_file = self._folder / "data" / "postmaster.pid"
         deadline = time.monotonic() + START_SECONDS
@@ -106,6 +118,11 @@ class Postgres:
         if self._user is None:
             return {}
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+
+def private_postgres() -> Postgres:
+    """A server of the caller's own, to stop and start."""
+    return Postgres(_find_postgres())
 
 
 def _find_postgres() -> Path:

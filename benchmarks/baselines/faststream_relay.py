@@ -1,4 +1,4 @@
-"""faststream-outbox with the settings its documentation gives for throughput, and a handler that deduplicates."""
+"""faststream-outbox with many workers, large fetches and batched deletes, and a handler that deduplicates."""
 
 from __future__ import annotations
 

@@ -144,9 +144,11 @@ def _tell_users(rows: Sequence[Row]) -> list[Fact]:
 def _tell_events(rows: Sequence[Row]) -> list[Fact]:
     events = [Event(**row) for row in rows]
     created: list[Fact] = [ticket_facts.event_created(event) for event in events]
-    return created + [
+    published = [
         ticket_facts.event_published(event, row["published_at"]) for event, row in zip(events, rows, strict=True)
     ]
+    over = [ticket_facts.event_updated(event, ["status"]) for event in events if event.status == "completed"]
+    return [*created, *published, *over]
 
 
 def _tellers(made: DataSet) -> tuple[Tell, Tell]:

@@ -65,21 +65,24 @@ class Books:
             found["payments"] = waiting[0]["waiting"]
         return found
 
-    async def faults(self, granted: set[str]) -> list[str]:
-        """Everything that does not add up, in words."""
+    async def faults(self, granted: set[str], ordered: set[str]) -> list[str]:
+        """Everything that does not add up, in words.
+
+        `granted` bookings must be there; of the `ordered` ones, those that could not have seats never were.
+        """
         bookings = await self.rows("booking", select(Booking.__table__))
         payments = await self.rows("payment", select(Payment.__table__))
-        found = [*self._bookings(bookings, granted), *self._payments(bookings, payments)]
+        found = [*self._bookings(bookings, granted, ordered), *self._payments(bookings, payments)]
         found += await self._zones(bookings)
         found += await self._events(bookings)
         return found
 
-    def _bookings(self, bookings: Rows, granted: set[str]) -> list[str]:
+    def _bookings(self, bookings: Rows, granted: set[str], ordered: set[str]) -> list[str]:
         made = Counter(str(row["id"]) for row in bookings)
         keys = Counter(row["idempotency_key"] for row in bookings)
         return [
             *(f"granted booking {id_} is lost" for id_ in granted - set(made)),
-            *(f"booking {id_} was granted to nobody" for id_ in set(made) - granted),
+            *(f"booking {id_} was granted to nobody" for id_ in set(made) - granted - ordered),
             *(f"key {key} made {count} bookings" for key, count in keys.items() if key and count > 1),
         ]
 

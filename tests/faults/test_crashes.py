@@ -62,7 +62,7 @@ async def test_crashes_lose_and_double_nothing(databases: Databases, tmp_path: P
             await asyncio.gather(alive, return_exceptions=True)
         await site.stop()
         assert site.deaths == [-signal.SIGKILL] * len(CRASHES[kind]), site.output[-20:]
-        assert await books.faults({*crowd.granted, *crowd.compensated}) == []
+        assert await books.faults(set(crowd.granted), crowd.compensated) == []
         assert crowd.outcomes["refused"] > 0
         assert crowd.outcomes["succeeded"] > 0
         assert crowd.outcomes["compensated"] > 0

@@ -21,16 +21,19 @@ async def open_service(system: System, name: str, deploy: str) -> AsyncIterator[
         ConfigurationError: the system has no such service.
     """
     from freehold.deploy.config import read
-    from freehold.deploy.databases import open_databases, reach
+    from freehold.deploy.databases import data_folder, open_databases, reach
     from freehold.engines import open_engine
+    from freehold.model.ports import DataFolder
     from freehold.runtime.host import Host
 
     found = next((service for service in system.services if service.name == name), None)
     if found is None:
         known = ", ".join(service.name for service in system.services)
         raise ConfigurationError(f"service {name!r}", f"{system.name} has none of this name", f"It has: {known}")
-    databases = await open_databases(system, read(system, deploy))
-    host = Host(system, found, open_engine(databases[name]))
+    deployment = read(system, deploy)
+    databases = await open_databases(system, deployment)
+    folder = DataFolder(data_folder(system, deployment))
+    host = Host(system, found, open_engine(databases[name]), given={DataFolder: folder})
     try:
         await reach(host.engine, name)
         yield host

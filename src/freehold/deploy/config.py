@@ -26,8 +26,8 @@ class ServiceDeployment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    database: str = ""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    database: str = Field(default="", repr=False)  # may hold a password
+    settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
 class Deployment(BaseModel):

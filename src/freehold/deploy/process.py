@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -64,6 +65,7 @@ class Process:
         self._timers = timers
         self._relay = relay
         self._lock: FolderLock | None = None
+        self._engines: dict[str, Engine] = {}
 
     async def start(self) -> None:
         """Make what is missing and run. Raises ConfigurationError when something cannot be had."""
@@ -76,26 +78,21 @@ class Process:
             await self._open_units(engines, settings, self._lock)
             await asyncio.gather(*map(self._claim, self.units.values()))
             self.app = self._gateway()
+            for unit in self.units.values():
+                await unit.prepare()
         except BaseException:
             await self.stop()
             raise
-        for unit in self.units.values():
-            await unit.prepare()
         for unit in self.units.values():
             unit.start(timers=self._timers)
 
     async def _open_engines(self) -> Mapping[str, Engine]:
         """Every service's database, reached, before anything is made in one of them."""
         urls = await open_databases(self.system, self.deployment)
-        engines = {service.name: open_engine(urls[service.name]) for service in self.system.services}
-        try:
-            for service, engine in engines.items():
-                await reach(engine, service)
-        except BaseException:
-            for engine in engines.values():
-                await engine.close()
-            raise
-        return engines
+        self._engines = {service.name: open_engine(urls[service.name]) for service in self.system.services}
+        for service, engine in self._engines.items():
+            await reach(engine, service)
+        return self._engines
 
     async def _claim(self, unit: Unit) -> None:
         """Be the one process that runs the service: what another left behind when it died is free after a while."""
@@ -153,13 +150,20 @@ class Process:
         return gateway_app(self.system, self.apps, limited=limited, draining=self.draining)
 
     async def stop(self) -> None:
-        """Finish what is at work, then let go of everything."""
-        for unit in self.units.values():
-            await unit.stop()
-        await self.bus.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        """Finish what is at work in every service, then let go of everything, whatever fails meanwhile."""
+        units, self.units = list(self.units.values()), {}
+        engines, self._engines = self._engines, {}
+        async with AsyncExitStack() as stack:
+            if self._lock is not None:
+                stack.callback(self._lock.release)
+                self._lock = None
+            stack.push_async_callback(self.bus.close)
+            for engine in engines.values():
+                stack.push_async_callback(engine.close)
+            for unit in units:
+                stack.push_async_callback(unit.host.close)
+            # Side by side: while one service finishes it may still ask another.
+            await asyncio.gather(*(unit.quiet() for unit in units))
 
     async def __aenter__(self) -> Self:
         await self.start()

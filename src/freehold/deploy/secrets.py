@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from freehold.model.errors import ConfigurationError
@@ -27,14 +29,26 @@ def open_secret(data: Path) -> bytes:
         return given.encode()
     file = data / "secret"
     data.mkdir(parents=True, exist_ok=True)
-    made = secrets.token_urlsafe(48)
+    if not file.exists():
+        _make(file)
+    secret = file.read_bytes()
+    if len(secret) < SHORTEST:
+        raise ConfigurationError(str(file.name), "in the data folder was cut short", f"Restore it, or set {VARIABLE}")
+    return secret
+
+
+def _make(file: Path) -> None:
+    """All of it or nothing, though the process dies: passwords made from half a secret could be guessed."""
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".secret-")  # readable by its owner only
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_bytes()
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(made)
-    return made.encode()
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(secrets.token_urlsafe(48))
+            opened.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        os.unlink(draft)
 
 
 def derive(secret: bytes, purpose: str) -> str:

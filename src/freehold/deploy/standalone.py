@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import MetaData, event
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from freehold.buses.local import LocalBus
 from freehold.deploy.unit import Unit
@@ -39,6 +39,8 @@ from freehold.runtime.tables import FrameworkTables
 from freehold.runtime.transaction import MisuseError, Tx
 
 _GATHERED = "freehold_outbox"
+_Gathered = list[tuple[OutboxRow, SessionTransaction | None]]
+"""With the transaction or savepoint in which each was published; None before there was one."""
 
 
 class Outbox:
@@ -76,34 +78,46 @@ class Outbox:
         their locks. Raises MisuseError for an event that is not declared.
         """
         gathered = self._gathered(session.sync_session)
+        part = session.sync_session.get_nested_transaction() or session.sync_session.get_transaction()
         for message in events:
             if type(message) not in self.service.publishes:
                 raise MisuseError(f"{type(message).__name__} is not declared: add it to Outbox(publishes=[…])")
-            gathered.append(OutboxRow.of(message, uuid7(), {}, self._clock.now()))
+            gathered.append((OutboxRow.of(message, uuid7(), {}, self._clock.now()), part))
 
-    def _gathered(self, session: Session) -> list[OutboxRow]:
+    def _gathered(self, session: Session) -> _Gathered:
         if _GATHERED not in session.info:
             session.info[_GATHERED] = []
             event.listen(session, "before_commit", self._write)
-            event.listen(session, "after_commit", self._wake)
-            event.listen(session, "after_rollback", self._forget)
-        rows: list[OutboxRow] = session.info[_GATHERED]
+            event.listen(session, "after_commit", self._keep)
+            event.listen(session, "after_transaction_end", self._forget)
+        rows: _Gathered = session.info[_GATHERED]
         return rows
 
     def _write(self, session: Session) -> None:
-        rows = session.info[_GATHERED]
+        rows: _Gathered = session.info[_GATHERED]
         if rows and not session.in_nested_transaction():
             session.flush()
-            session.execute(self._tables.outbox.insert(), [row.columns() for row in rows])
+            session.execute(self._tables.outbox.insert(), [row.columns() for row, _ in rows])
 
-    def _wake(self, session: Session) -> None:
-        if session.info[_GATHERED] and self.wakes is not None:
+    def _keep(self, session: Session) -> None:
+        """What a savepoint gathered is its parent's when it is released; after the commit of all nothing is left."""
+        rows: _Gathered = session.info[_GATHERED]
+        savepoint = session.get_nested_transaction()
+        if savepoint is not None:
+            rows[:] = [(row, savepoint.parent if part is savepoint else part) for row, part in rows]
+            return
+        if rows and self.wakes is not None:
             self.wakes()
-        session.info[_GATHERED].clear()
+        rows.clear()
 
     @staticmethod
-    def _forget(session: Session) -> None:
-        session.info[_GATHERED].clear()
+    def _forget(session: Session, ended: SessionTransaction) -> None:
+        """What is left of an ended transaction was not committed."""
+        rows: _Gathered = session.info[_GATHERED]
+        if ended.parent is None:
+            rows.clear()
+        else:
+            rows[:] = [(row, part) for row, part in rows if part is not ended]
 
 
 class Inbox:

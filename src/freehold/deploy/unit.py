@@ -38,7 +38,7 @@ class Unit:
         self.views = Views(host)
         self.parking = Parking(host)
         self.group = Group(host, [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()], self.parking)
-        self.relay = Relay(host, bus, relay)
+        self.relay = Relay(host, bus, relay, on_takeover=self.parking.load)
         self.jobs = Jobs(host)
         self.upkeep = Upkeep(host)
         self.dead_letters = DeadLetters(host)
@@ -67,6 +67,11 @@ class Unit:
         await self.jobs.run_due()
 
     async def stop(self) -> None:
+        """Finish what is at work, give up leases, and close the database."""
+        await self.quiet()
+        await self.host.close()
+
+    async def quiet(self) -> None:
         """Finish what is at work and give up leases, so that another process goes on at once."""
         for task in self._tasks:
             task.cancel()
@@ -75,4 +80,3 @@ class Unit:
         for part in (self.relay, self.parking):
             with suppress(Exception):  # a database that is gone has no lease to give back
                 await part.stop()
-        await self.host.close()

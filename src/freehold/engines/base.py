@@ -11,6 +11,8 @@ from sqlalchemy import URL, Executable, FromClause, Insert, MetaData, Table, ali
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
+from freehold.model.errors import Unavailable
+
 
 class ConflictInsert(Protocol):
     """The INSERT of a dialect that has ON CONFLICT."""
@@ -114,12 +116,17 @@ def _default(default: Any) -> Any:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and everything it was raised from, the driver's own error included."""
+    """An error and everything it was raised from, the driver's own error included.
+
+    What lies behind an Unavailable, such as another service's database, is no matter of this one.
+    """
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
+        if isinstance(current, Unavailable):
+            return
         current = getattr(current, "orig", None) or current.__cause__
 
 

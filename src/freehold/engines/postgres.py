@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, ColumnElement, Executable, Integer, NullPool, Text, any_, bindparam, func, select
+from sqlalchemy import URL, ColumnElement, Executable, Integer, NullPool, Text, any_, bindparam, event, func, select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.schema import Table
 
 from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
+from freehold.engines.postgres_dialect import hide_values
 from freehold.engines.postgres_pool import BEGIN, BEGIN_READ_ONLY, PostgresPool
 from freehold.engines.prepared import PostgresPrepared
+from freehold.model.errors import DatabaseUnavailable
 
 registry.register("postgresql.freehold", "freehold.engines.postgres_dialect", "PlainJsonDialect")
 
@@ -67,6 +69,7 @@ class PostgresEngine(SqlEngine):
             poolclass=NullPool,
             **OPTIONS,
         )
+        event.listen(engine.sync_engine, "handle_error", lambda context: hide_values(context.original_exception))
         super().__init__(url, engine, engine)
         self._pool = PostgresPool(engine, size=pool_size, overflow=max_overflow, timeout=pool_timeout)
 
@@ -137,4 +140,4 @@ def _unreachable(error: BaseException) -> bool:
         return error.connection_invalidated
     if isinstance(error, asyncpg.InterfaceError):
         return "closed" in str(error)  # the driver's own word for it has no code
-    return isinstance(error, OSError | TimeoutError | PoolTimeout)
+    return isinstance(error, DatabaseUnavailable | PoolTimeout)

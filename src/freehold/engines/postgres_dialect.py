@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
+CHARACTERISTICS = "freehold.characteristics"
+
 
 class PlainJsonDialect(PGDialect_asyncpg):
     """`postgresql+freehold`: SQLAlchemy's JSON types decode the text themselves."""
@@ -23,3 +25,17 @@ class PlainJsonDialect(PGDialect_asyncpg):
 
     async def setup_asyncpg_jsonb_codec(self, conn: Any) -> None:
         """None: asyncpg's own is text."""
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        """Remember of the connection that its transaction has settings of its own: `SET TRANSACTION …`."""
+        if context is not None and statement.lstrip()[:4].upper() == "SET ":
+            context.root_connection.info[CHARACTERISTICS] = True
+        cursor.execute(statement, parameters)
+
+
+def hide_values(error: BaseException | None) -> None:
+    """Take out of an error what the server says in detail, which is rows and keys; it goes into logs."""
+    while error is not None:
+        if getattr(error, "detail", None):
+            error.detail = None  # type: ignore[attr-defined]
+        error = error.__cause__

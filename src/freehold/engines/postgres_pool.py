@@ -18,7 +18,9 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from freehold.engines.postgres_dialect import CHARACTERISTICS, hide_values
 from freehold.engines.prepared import driver_of
+from freehold.model.errors import DatabaseUnavailable
 
 BEGIN = "BEGIN"
 BEGIN_READ_ONLY = "BEGIN READ ONLY"
@@ -85,7 +87,7 @@ class PostgresPool:
                 await driver_of(connection).execute(begin)
             except BaseException as error:
                 broken = driver_of(connection).is_closed()
-                await _to_its_end(self._abandon(connection))
+                await _to_its_end(self._abandon(connection, unheard=True))
                 if used and broken and isinstance(error, Exception):
                     continue  # it was cut while it lay idle; nothing was said on it yet
                 raise
@@ -106,8 +108,10 @@ class PostgresPool:
             self._open += 1
         try:
             return await self._engine.connect(), False, False
-        except BaseException:
+        except BaseException as error:
             self._gone()
+            if isinstance(error, OSError | TimeoutError):  # said here: elsewhere they may come from anything
+                raise DatabaseUnavailable(f"no connection: {type(error).__name__}: {error}") from error
             raise
 
     async def _wait(self, begin: str) -> tuple[AsyncConnection, bool] | None:
@@ -136,10 +140,13 @@ class PostgresPool:
 
     async def _commit(self, connection: AsyncConnection, begin: str) -> None:
         driver = driver_of(connection)
-        heir = self._next(begin)
+        # A chained transaction would inherit what this one has set for itself: its isolation, that it only reads.
+        own = connection.sync_connection.info.pop(CHARACTERISTICS, False)  # type: ignore[union-attr]
+        heir = None if own else self._next(begin)
         try:
             status = await driver.execute("COMMIT AND CHAIN" if heir else "COMMIT")
-        except BaseException:
+        except BaseException as error:
+            hide_values(error)
             if heir is not None:
                 self._waiting.appendleft(heir)
             await _to_its_end(self._abandon(connection))
@@ -161,14 +168,17 @@ class PostgresPool:
             return None
         return self._waiting.popleft()
 
-    async def _abandon(self, connection: AsyncConnection) -> None:
-        """Roll back, and keep the connection if it survived that."""
+    async def _abandon(self, connection: AsyncConnection, *, unheard: bool = False) -> None:
+        """Roll back, and keep the connection if it survived that.
+
+        `unheard`: the server may have begun a transaction and its answer not have been read.
+        """
         try:
             logical = connection.sync_connection and connection.sync_connection.get_transaction()
             if logical is not None and not connection.invalidated:
                 logical.close()
             driver = driver_of(connection)
-            if driver.is_in_transaction():
+            if unheard or driver.is_in_transaction():
                 await driver.execute("ROLLBACK")
         except Exception:
             await self._discard(connection)

@@ -274,6 +274,13 @@ def _require_offset(value: Any) -> time:
     return value
 
 
+def _no_number(value: Any) -> Any:
+    # Pydantic takes numbers for seconds since 1970 or since midnight: a client's mistake would become a date.
+    if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"[-+.\d\s]+", value)):
+        raise ValueError("write it in ISO 8601, not as a number")
+    return value
+
+
 def round_money(value: Decimal) -> Decimal:
     """Rounded to two decimals, half up (away from zero)."""
     return value.quantize(CENT, ROUND_HALF_UP)
@@ -301,16 +308,8 @@ MoneyNumber = Annotated[
 ]
 """An amount with two decimals; a number in JSON, for public answers of systems that have it so."""
 
-
-def _no_number(value: Any) -> Any:
-    """Pydantic takes numbers for seconds since 1970 or since midnight: a client's mistake would become a date."""
-    if isinstance(value, int | float | Decimal) or (isinstance(value, str) and re.fullmatch(r"\s*[-+.\d]+\s*", value)):
-        raise ValueError("write it in ISO 8601, not as a number")
-    return value
-
-
 Timestamp = Annotated[datetime, mapped_column(UtcDateTime()), BeforeValidator(_no_number), AfterValidator(as_utc)]
-"""An instant in UTC; a naive one is refused, and so is a number."""
+"""An instant in UTC; a naive one or a number is refused."""
 
 TimeOfDay = Annotated[time, mapped_column(TimeTz()), BeforeValidator(_no_number), AfterValidator(_require_offset)]
 """A time of day with its offset from UTC."""

@@ -29,6 +29,10 @@ class Unavailable(Exception):
     """
 
 
+class DatabaseUnavailable(Unavailable):
+    """No connection to this service's own database can be had now."""
+
+
 class BusUnavailable(Unavailable):
     """The bus takes nothing now; what was to be published stays in the outbox and costs no retry."""
 

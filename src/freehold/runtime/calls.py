@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from freehold.model.errors import ConfigurationError, Unavailable
+from freehold.model.errors import ConfigurationError, DatabaseUnavailable, Unavailable
 from freehold.model.messages import Query
 from freehold.model.ports import Caller
 from freehold.model.problem import Problem
@@ -105,9 +105,9 @@ class LocalCaller:
             answer = await answering.answer(query, called(asking, deadline(query, asking)))
         except Problem as problem:
             raise as_seen_from_outside(problem, host.service.name) from problem
-        except Unavailable:
-            raise
         except Exception as error:
+            if isinstance(error, Unavailable) and not isinstance(error, DatabaseUnavailable):
+                raise
             if not (host.engine.is_unavailable(error) or host.engine.is_conflict(error)):
                 _log.error("%s failed to answer %s", host.service.name, type(query).__name__, exc_info=error)
             raise Unavailable(f"{host.service.name} could not answer {type(query).__name__}") from error

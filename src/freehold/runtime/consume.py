@@ -17,6 +17,7 @@ from uuid import UUID
 from freehold.buses.acknowledgement import all_of
 from freehold.model.envelope import Envelope
 from freehold.model.messages import Message
+from freehold.model.problem import Problem
 from freehold.model.service import Handler
 from freehold.runtime import faultpoints
 from freehold.runtime.batches import Batches
@@ -63,8 +64,18 @@ class Subscriber:
                 return
             await self._call(self.read(envelope), tx)
         else:
-            await self._call([self.read(envelope) for envelope in fresh], tx)
+            await self._call_with_many([self.read(envelope) for envelope in fresh], tx)
         faultpoints.reach("handler.before_commit")
+
+    async def _call_with_many(self, events: Sequence[Message], tx: Tx) -> None:
+        try:
+            await self._call(events, tx)
+        except Problem as problem:
+            if problem.keep and len(events) > 1:
+                raise RuntimeError(
+                    "a problem that keeps its effects speaks for one event, not for a batch"
+                ) from problem
+            raise
 
     async def mark(self, envelopes: Sequence[Envelope], tx: Tx) -> Sequence[Envelope]:
         """Put the events into the inbox; those that were not there yet."""
@@ -137,9 +148,7 @@ class Group:
 
     async def close(self, drain: float = DRAIN) -> None:
         """Finish what is at work within `drain` seconds; the rest is delivered again."""
-        await self._lanes.close(drain)
-        for batches in self._batches.values():
-            await batches.close(drain)
+        await asyncio.gather(self._lanes.close(drain), *(batches.close(drain) for batches in self._batches.values()))
 
     # --- one event ----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, delete, func, select, update
 
 from freehold.model.problem import Problem, not_found
 from freehold.runtime.host import Host
+from freehold.runtime.parking import promote
 from freehold.runtime.transaction import Tx
 
 Status = Literal["dead", "replayed", "discarded"]
@@ -176,23 +177,22 @@ class DeadLetters:
         waiting = int((await connection.execute(select(func.count()).where(mine))).scalar_one())
         message = {
             name: getattr(row, name)
-            for name in ("event_type", "version", "topic", "partition_key", "payload", "headers")
+            for name in ("event_id", "event_type", "version", "topic", "partition_key", "payload", "headers")
         }
-        await connection.execute(
-            parked.insert().values(
-                consumer_name=row.consumer_name, event_id=row.event_id, source=row.source, event_time=row.event_time,
-                parked_at=tx.now(), retry_count=0, next_attempt_at=None if waiting else tx.now(), **message,
-            )
-        )  # fmt: skip
+        again = {
+            "consumer_name": row.consumer_name, "source": row.source, "event_time": row.event_time,
+            "parked_at": tx.now(), "retry_count": 0, "next_attempt_at": None, **message,
+        }  # fmt: skip
+        # Of two dead letters of one event the second finds the first one's replay waiting.
+        await connection.execute(self._host.engine.insert_new(parked, [again], key=["consumer_name", "event_id"]))
+        await promote(self._host, row.consumer_name, row.partition_key, tx)
         return waiting
 
     async def _let_go(self, row: Row[Any], tx: Tx) -> None:
         parked, connection = self._host.tables.parked, await tx.connection()
         mine = (parked.c.consumer_name == row.consumer_name) & (parked.c.partition_key == row.partition_key)
         await connection.execute(delete(parked).where(mine, parked.c.event_id == row.event_id))
-        first = (await connection.execute(select(func.min(parked.c.position)).where(mine))).scalar_one()
-        if first is not None:
-            await connection.execute(update(parked).where(parked.c.position == first).values(next_attempt_at=tx.now()))
+        await promote(self._host, row.consumer_name, row.partition_key, tx)
 
 
 def _letter(row: Row[Any]) -> DeadLetter:

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -195,7 +195,7 @@ class Idempotency:
         row = rows.get(once.identity)
         if row is None:
             return None
-        if row.expires_at <= self._host.clock.now():
+        if self._lapsed(row, self._host.clock.now()):
             async with self._host.engine.write() as connection:
                 await self._forget(connection, [row])
             return None
@@ -218,11 +218,11 @@ class Idempotency:
     async def answer_in_steps(self, work: Work, once: Once, handler: Callable[[], Awaitable[Stored]]) -> Stored:
         """Run a handler that makes its own transactions, between a mark and its answer, each committed by itself.
 
-        After a crash, or a cancellation, the mark lapses within `IdempotencySettings.in_progress` and the key runs
-        again: the handler's steps must bear that. After an error the key is free at once. Raises like `answer`.
+        After a crash, or a cancellation, the mark lapses within `IdempotencySettings.in_progress`, or as soon as this
+        process's successor runs, and the key runs again: the handler's steps must bear that. After an error the key is free at once. Raises like `answer`.
         """
         with self._alone(once):
-            mark = uuid4().hex
+            mark = f"{self._host.identity}/{uuid4().hex}"
             first = await self._mark(work, once, mark)
             if first is not None:
                 return first
@@ -271,13 +271,18 @@ class Idempotency:
 
         await work.run(settle)
 
+    def _lapsed(self, row: Row[Any], now: datetime) -> bool:
+        """Its time is over, or it is the mark of a process that is dead."""
+        orphaned = row.status is None and row.body.startswith(f"{self._host.predecessor}/")
+        return bool(row.expires_at <= now or orphaned)
+
     # --- the records --------------------------------------------------------------------------------------------------
 
     async def recall(self, tx: Tx, onces: Sequence[Once]) -> Mapping[Identity, Row[Any]]:
         """The live records of these keys, by one statement; expired ones are taken out of the way."""
         connection = await tx.connection()
         rows = await self._rows(connection, [once.identity for once in onces])
-        expired = [row for row in rows.values() if row.expires_at <= tx.now()]
+        expired = [row for row in rows.values() if self._lapsed(row, tx.now())]
         if expired:
             await self._forget(connection, expired)
             for row in expired:

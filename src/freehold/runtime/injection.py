@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,6 +22,10 @@ _FROM_UNIT: dict[Any, Callable[[Any], Any]] = {
 }
 
 
+class StrayCancellation(Exception):
+    """A handler raised CancelledError though nobody had cancelled it."""
+
+
 def bind(function: Callable[..., Awaitable[Any]], *, leading: int = 1) -> Bound:
     """Make `bound(*leading arguments, unit)` from a handler, where `unit` is its Tx or Work.
 
@@ -32,7 +37,15 @@ def bind(function: Callable[..., Awaitable[Any]], *, leading: int = 1) -> Bound:
 
     async def bound(*arguments: Any) -> Any:
         *message, unit = arguments
-        return await function(*message, **{name: resolve(unit) for name, resolve in resolvers})
+        try:
+            return await function(*message, **{name: resolve(unit) for name, resolve in resolvers})
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Something that the function awaited was cancelled, not the function: a failure like any other. Let
+            # through, it would end the task that runs the handlers.
+            raise StrayCancellation(f"{function.__qualname__}: what it waited for was cancelled") from error
 
     return bound
 

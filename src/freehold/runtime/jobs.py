@@ -25,6 +25,7 @@ from freehold.runtime.transaction import Tx
 
 log = logging.getLogger(__name__)
 LOOK = 1.0
+SKEW = timedelta(minutes=1)
 
 
 class LeaseLost(Exception):
@@ -112,9 +113,15 @@ class Jobs:
         return schedule
 
     async def _due(self) -> dict[str, datetime]:
-        """The jobs whose time has come, with that time."""
+        """The jobs whose time has come, with that time; also those whose next run is further away than it can rightly
+        be: a clock was wrong when it was set, or the interval has been made shorter since.
+        """
         schedule, now = await self._register(), self._host.clock.now()
-        return {name: schedule[name] for name in self._jobs if schedule[name] <= now and name not in self._at_work}
+        return {
+            name: schedule[name]
+            for name, job in self._jobs.items()
+            if name not in self._at_work and not now < schedule[name] <= now + 2 * job.every + SKEW
+        }
 
     async def _pause(self) -> float:
         """Seconds until the next run; never long, so that a clock that is set forward is noticed."""
@@ -132,7 +139,7 @@ class Jobs:
     @staticmethod
     def _next(scheduled: datetime, every: timedelta, now: datetime) -> datetime:
         """The first moment of the job's rhythm that is still to come."""
-        return scheduled if scheduled > now else scheduled + every * ((now - scheduled) // every + 1)
+        return scheduled + every * ((now - scheduled) // every + 1)
 
     # --- one run ------------------------------------------------------------------------------------------------------
 

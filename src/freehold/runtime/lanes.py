@@ -29,11 +29,14 @@ class Lanes(Generic[T]):
     def submit(self, lane: Hashable, item: T) -> asyncio.Future[None]:
         """Queue the item behind the others of its lane."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            future.cancel()
+            return future
         waiting = self._lanes.get(lane)
         if waiting is None:
             self._lanes[lane] = deque([(item, future)])
             self._ready.append(lane)
-            if len(self._workers) < self._width and not self._closed:
+            if len(self._workers) < self._width:
                 self._start_worker()
         else:
             waiting.append((item, future))
@@ -45,6 +48,8 @@ class Lanes(Generic[T]):
         task.add_done_callback(self._workers.discard)
 
     async def _drain(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - the worker itself
         while self._ready and not self._closed:
             lane = self._ready.popleft()
             waiting = self._lanes[lane]
@@ -60,6 +65,7 @@ class Lanes(Generic[T]):
                 self._ready.append(lane)
             else:
                 del self._lanes[lane]
+        self._workers.discard(task)  # at once: whatever is submitted from now on needs another worker
 
     async def _attempt(self, item: T) -> Exception | None:
         try:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from sqlalchemy import Row, delete, exists, func, select, update
+from sqlalchemy import Row, delete, exists, select, update
 
 from freehold.model.envelope import Envelope
 from freehold.model.ids import uuid7
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 LOOK = 0.5
 REFRESH = 5.0
 HEADS = 100
+AT_ONCE = 8
 
 
 class Parking:
@@ -42,6 +43,7 @@ class Parking:
         self._table = host.tables.parked
         self._subscribers: dict[str, Subscriber] = {}
         self._held: set[tuple[str, str]] = set()
+        self._parked_meanwhile: set[tuple[str, str]] = set()
         self._lease = Lease(host, "parking")
         self._woken = asyncio.Event()
 
@@ -57,9 +59,14 @@ class Parking:
     async def load(self) -> None:
         """Learn which keys are parked: at the start, and when partitions move."""
         table = self._table
+        self._parked_meanwhile = set()  # and so in this set's place, if it was committed after the look
         async with self._host.engine.read() as connection:
             rows = await connection.execute(select(table.c.consumer_name, table.c.partition_key).distinct())
-            self._held = {(row.consumer_name, row.partition_key) for row in rows}
+            self._held = {(row.consumer_name, row.partition_key) for row in rows} | self._parked_meanwhile
+
+    def _hold(self, consumer: str, key: str) -> None:
+        self._held.add((consumer, key))
+        self._parked_meanwhile.add((consumer, key))
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -81,7 +88,7 @@ class Parking:
                     next_attempt_at=None if hopeless else now + self._wait(subscriber, 1),
                 )  # fmt: skip
         if not hopeless or subscriber.handler.on_dead == "hold":
-            self._held.add((subscriber.name, envelope.key))
+            self._hold(subscriber.name, envelope.key)
             self._woken.set()
         faultpoints.reach("parking.after")
 
@@ -90,8 +97,9 @@ class Parking:
         async with self._host.work(Context(cause=envelopes[0])).transaction() as tx:
             await self._insert(subscriber, envelopes, tx, retry_count=0, last_error=None, next_attempt_at=None)
             for key in {envelope.key for envelope in envelopes}:
-                await self._promote(subscriber.name, key, tx)
-        self._held.update((subscriber.name, envelope.key) for envelope in envelopes)
+                await promote(self._host, subscriber.name, key, tx)
+        for envelope in envelopes:
+            self._hold(subscriber.name, envelope.key)
 
     async def _insert(self, subscriber: Subscriber, envelopes: Sequence[Envelope], tx: Tx, **state: Any) -> None:
         now = tx.now()
@@ -143,28 +151,47 @@ class Parking:
 
     async def run_due(self) -> int:
         """Try every event whose time has come, and those behind it; how many passed."""
-        table, passed = self._table, 0
-        tried: set[int] = set()
+        total = 0
+        while passed := await self._sweep():
+            total += passed
+        return total
+
+    async def _sweep(self) -> int:
+        """Try what is due, page by page; how many passed, behind each of which another may be due now."""
+        table, passed, last = self._table, 0, -1
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def retry(row: Row[Any]) -> bool:
+            async with gate:
+                return await self._retry(row)
+
         while True:
             async with self._host.engine.read() as connection:
-                due = (
+                page = (
                     await connection.execute(
                         select(table)
-                        .where(table.c.next_attempt_at <= self._host.clock.now(), table.c.position.not_in(tried))
+                        .where(
+                            table.c.next_attempt_at <= self._host.clock.now(),
+                            table.c.position > last,
+                            # Not those of a handler that was renamed or removed, which `freehold check` reports.
+                            table.c.consumer_name.in_(self._subscribers),
+                        )
                         .order_by(table.c.position)
                         .limit(HEADS)
                     )
                 ).all()
-            if not due:
+            if not page:
                 return passed
-            tried.update(row.position for row in due)
-            for row in due:
-                passed += await self._retry(row)
+            last = page[-1].position
+            heads = {(row.consumer_name, row.partition_key): row for row in reversed(page)}  # of each key the first
+            outcomes = await asyncio.gather(*(retry(row) for row in heads.values()), return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                passed += outcome
 
     async def _retry(self, row: Row[Any]) -> bool:
-        subscriber = self._subscribers.get(row.consumer_name)
-        if subscriber is None:
-            return False  # a handler that was renamed or removed: `freehold check` reports it, nothing is dropped
+        subscriber = self._subscribers[row.consumer_name]
         envelope = envelope_of(row)
         try:
             with handling(self._host, subscriber.name, [envelope]) as context:
@@ -172,8 +199,10 @@ class Parking:
                     await subscriber.handle([envelope], tx)
                     more = await self._leave(row, tx)
         except Exception as error:
-            if self._host.engine.is_conflict(error) or self._host.engine.is_unavailable(error):
+            if self._host.engine.is_unavailable(error):
                 raise
+            if self._host.engine.is_conflict(error):
+                return False  # the next look tries it again; the others need not wait for that
             if not kept(error):  # what it kept includes its mark: the next try only takes it out
                 await self._failed(subscriber, row, envelope, error)
             return False
@@ -185,25 +214,7 @@ class Parking:
         """Take the event out and give the next of its key its turn; whether there is one."""
         connection = await tx.connection()
         await connection.execute(delete(self._table).where(self._table.c.position == row.position))
-        return await self._promote(row.consumer_name, row.partition_key, tx)
-
-    async def _promote(self, consumer: str, key: str, tx: Tx) -> bool:
-        """The first parked event of a key, if nothing before it is dead and held, is due now; whether there is one."""
-        table, dead, connection = self._table, self._host.tables.dead_letters, await tx.connection()
-        mine = (table.c.consumer_name == consumer) & (table.c.partition_key == key)
-        first = (await connection.execute(select(func.min(table.c.position)).where(mine))).scalar_one()
-        if first is None:
-            return False
-        held = exists(
-            select(dead.c.id).where(dead.c.event_id == table.c.event_id, dead.c.consumer_name == consumer,
-                                    dead.c.status == "dead", dead.c.held)
-        )  # fmt: skip
-        await connection.execute(
-            update(table)
-            .where(table.c.position == first, table.c.next_attempt_at.is_(None), ~held)
-            .values(next_attempt_at=tx.now())
-        )
-        return True
+        return await promote(self._host, row.consumer_name, row.partition_key, tx)
 
     async def _failed(self, subscriber: Subscriber, row: Row[Any], envelope: Envelope, error: Exception) -> None:
         METRICS.failed(self._host.service.name, subscriber.name)
@@ -212,6 +223,8 @@ class Parking:
         hold = subscriber.handler.on_dead == "hold"
         table, more = self._table, True
         async with self._host.work(Context(cause=envelope)).transaction() as tx:
+            if not await self._is_still(row, tx):
+                return
             if dead:
                 await self._bury(subscriber, envelope, count, error, tx)
             if dead and not hold:
@@ -225,6 +238,13 @@ class Parking:
                 )
         if not more:
             self._held.discard((row.consumer_name, row.partition_key))
+
+    async def _is_still(self, row: Row[Any], tx: Tx) -> bool:
+        """Whether the event waits as it was read, and no other process has dealt with it meanwhile."""
+        table = self._table
+        same = (table.c.position == row.position) & (table.c.retry_count == row.retry_count)
+        found = await (await tx.connection()).scalar(select(table.c.position).where(same).with_for_update())
+        return found is not None
 
     async def _bury(self, subscriber: Subscriber, envelope: Envelope, count: int, error: Exception, tx: Tx) -> None:
         log.error("%s.%s: %s %s is dead after %d tries: %s", self._host.service.name, subscriber.name, envelope.type,
@@ -244,6 +264,29 @@ class Parking:
         """Exponential backoff with jitter of a fifth either way."""
         policy = subscriber.handler.retry
         return timedelta(seconds=min(policy.first * 2 ** (count - 1), policy.longest) * random.uniform(0.8, 1.2))
+
+
+async def promote(host: Host, consumer: str, key: str, tx: Tx) -> bool:
+    """The first parked event of a key, if nothing before it is dead and held, is due now; whether there is one.
+
+    It is locked: an event that parks behind it while it leaves would otherwise not be seen, and wait for ever.
+    """
+    table, dead, connection = host.tables.parked, host.tables.dead_letters, await tx.connection()
+    mine = (table.c.consumer_name == consumer) & (table.c.partition_key == key)
+    head = select(table.c.position).where(mine).order_by(table.c.position).limit(1).with_for_update()
+    first = await connection.scalar(head)
+    if first is None:
+        return False
+    held = exists(
+        select(dead.c.id).where(dead.c.event_id == table.c.event_id, dead.c.consumer_name == consumer,
+                                dead.c.status == "dead", dead.c.held)
+    )  # fmt: skip
+    await connection.execute(
+        update(table)
+        .where(table.c.position == first, table.c.next_attempt_at.is_(None), ~held)
+        .values(next_attempt_at=tx.now())
+    )
+    return True
 
 
 def envelope_of(row: Row[Any]) -> Envelope:

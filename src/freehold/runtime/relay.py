@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Select, Update, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.model.envelope import Envelope
-from freehold.model.errors import BusUnavailable, Refused, Unavailable
+from freehold.model.errors import BusUnavailable, Refused
 from freehold.model.ids import uuid7
 from freehold.model.ports import Bus
 from freehold.observe.metrics import METRICS
@@ -28,9 +28,11 @@ from freehold.runtime import faultpoints
 from freehold.runtime.host import Host
 from freehold.runtime.lease import Lease
 from freehold.runtime.tables import LONG
+from freehold.runtime.unreadable import set_aside
 
 log = logging.getLogger(__name__)
 _CLAIMED = ("event_id", "event_type", "version", "topic", "partition_key", "created_at", "payload", "headers", "seq")
+_HEADERS = _CLAIMED.index("headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,23 @@ class Relay:
         host: the running service.
         bus: where events go.
         settings: sizes and times.
+        on_takeover: awaited when the lease was somebody else's, before anything is published.
     """
 
-    def __init__(self, host: Host, bus: Bus, settings: RelaySettings | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        bus: Bus,
+        settings: RelaySettings | None = None,
+        *,
+        on_takeover: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._host = host
         self._bus = bus
         self._settings = settings or RelaySettings()
         self._table = host.tables.outbox
         self._lease = Lease(host, "relay")
+        self._on_takeover = on_takeover
         self._refusals: dict[tuple[str, str], _Refusal] = {}
         self._pending = host.engine.prepare(self._pending_statement())
         self._passed = host.engine.prepare(self._passed_statement())
@@ -120,11 +131,14 @@ class Relay:
         wait = 0.05
         while True:
             try:
+                before = self._lease.epoch
                 if await self._lease.acquire():
+                    if before is None or self._lease.epoch != before + 1:
+                        await self._take_over()
                     self.holding = True
                     wait = 0.05
                     await self._pump()
-            except (BusUnavailable, Unavailable) as error:
+            except BusUnavailable as error:
                 log.warning("%s: the bus is away: %s", self._host.service.name, error)
             except Exception as error:
                 if not (self._host.engine.is_unavailable(error) or self._host.engine.is_conflict(error)):
@@ -144,6 +158,12 @@ class Relay:
         """Let another process take over at once."""
         if self._lease.epoch is not None:
             await self._lease.release()
+
+    async def _take_over(self) -> None:
+        """What this process knew may be out of date: another has worked since."""
+        self._refusals.clear()
+        if self._on_takeover is not None:
+            await self._on_takeover()
 
     async def _pump(self) -> None:
         """Claim, publish and mark for as long as the lease is ours and the bus takes events."""
@@ -235,16 +255,35 @@ class Relay:
             again = len(flight.ids) + len(self._refusals) if flight.passed < before else 0
             # Rows that are out may be read again: those of a claim that starts before them.
             limit = min(room, self._settings.batch) + again
-            rows = await self._pending.fetch(connection, {"limit": limit, "passed": flight.passed})
+            while True:
+                values = {"limit": limit, "passed": flight.passed}
+                rows = await self._read(connection, values)
+                if rows is None:
+                    break
+                if rows:
+                    flight.passed = max(flight.passed, rows[-1][-1])
+                envelopes = [e for e in self._envelopes(rows, flight) if not self._waits(e, now)]
+                if envelopes or len(rows) < limit:  # else all of them wait behind a refusal, and others may come after
+                    return envelopes
+        if not await set_aside(self._host, self._lease, self._pending_statement(), values):
+            raise RuntimeError("pending rows cannot be read, and the lease to set them aside is lost")
+        return await self._claim(flight)
+
+    async def _read(self, connection: AsyncConnection, values: dict[str, int]) -> Sequence[Sequence[Any]] | None:
+        """Pending rows; None when one of them cannot be read."""
+        try:
+            rows = await self._pending.fetch(connection, values)
+        except (ValueError, TypeError):
+            return None
+        return rows if all(isinstance(row[_HEADERS], dict) for row in rows) else None
+
+    def _envelopes(self, rows: Sequence[Sequence[Any]], flight: _Flight) -> list[Envelope]:
         source = self._host.service.name
-        envelopes = [
+        return [
             Envelope(event_id, kind, version, source, topic, key, created_at, payload, headers, seq)
             for event_id, kind, version, topic, key, created_at, payload, headers, seq in rows
             if event_id not in flight.ids
         ]
-        if rows:
-            flight.passed = max(flight.passed, rows[-1][-1])
-        return [e for e in envelopes if not self._waits(e, now)] if self._refusals else envelopes
 
     async def _look_back(self, connection: AsyncConnection, flight: _Flight) -> int:
         """The number below the first row that is pending, passed, and not out."""
@@ -296,7 +335,7 @@ class Relay:
             if safe:
                 held = await self._mark(connection, [envelope.event_id for envelope in safe])
             for envelope, error in refused:
-                await self._refuse(connection, envelope, error)
+                held &= await self._refuse(connection, envelope, error)
         faultpoints.reach("mark.after")
         if held:
             METRICS.published(self._host.service.name, [envelope.type for envelope in safe])
@@ -316,13 +355,13 @@ class Relay:
         values = {"ids": ids, "now": self._host.clock.now(), "epoch": self._lease.epoch}
         return bool(await self._marking.execute(connection, values))
 
-    async def _refuse(self, connection: AsyncConnection, envelope: Envelope, error: Refused) -> None:
-        """Count a refusal; the row dies with the last one, and its key goes on."""
+    async def _refuse(self, connection: AsyncConnection, envelope: Envelope, error: Refused) -> bool:
+        """Count a refusal; the row dies with the last one, and its key goes on. False when the lease is lost."""
         table, now = self._table, self._host.clock.now()
         mine = (table.c.event_id == envelope.event_id) & self._lease.fence()
         row = (await connection.execute(select(table.c.retry_count).where(mine))).one_or_none()
         if row is None:
-            return
+            return False
         count = row.retry_count + 1
         dead = count >= self._settings.tries
         await connection.execute(
@@ -338,6 +377,7 @@ class Relay:
         else:
             wait = self._settings.first_wait * 2 ** (count - 1) * random.uniform(0.8, 1.2)
             self._refusals[where] = _Refusal(envelope.event_id, asyncio.get_running_loop().time() + wait)
+        return True
 
     def _dead(self, envelope: Envelope, count: int, error: Refused) -> dict[str, Any]:
         return {

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 
 from freehold.model.envelope import Envelope
 from freehold.model.errors import DeclarationError
@@ -255,7 +254,7 @@ class Sagas:
             return await work.run(take_turn)
         except Exception as error:
             engine = self._host.engine
-            lost = isinstance(error, SQLAlchemyError) and (engine.is_conflict(error) or engine.is_unavailable(error))
+            lost = engine.is_conflict(error) or engine.is_unavailable(error)
             if called is None or lost:
                 raise
             log.info("saga instance %s: a local step failed", saga_id, exc_info=error)

@@ -69,6 +69,7 @@ class Tx:
         self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self._after_commit: list[Callable[[], None]] = []
         self._wrote = False
+        self._opening = False
 
     # --- who, when, with what -----------------------------------------------------------------------------------------
 
@@ -90,10 +91,16 @@ class Tx:
     async def connection(self) -> AsyncConnection:
         """The connection, for Core statements; opened by the first call."""
         if self._connection is None:
-            opened = self._host.engine.read() if self.readonly else self._host.engine.write()
-            connection = await self._stack.enter_async_context(opened)
-            for function in self._on_open:
-                await function(connection)
+            if self._opening:
+                raise MisuseError("two tasks use one transaction at the same time: await one statement after another")
+            self._opening = True
+            try:
+                opened = self._host.engine.read() if self.readonly else self._host.engine.write()
+                connection = await self._stack.enter_async_context(opened)
+                for function in self._on_open:
+                    await function(connection)
+            finally:
+                self._opening = False
             self._connection = connection
             if self._session is not None:
                 self._bind(self._session, self._connection)

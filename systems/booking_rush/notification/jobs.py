@@ -50,7 +50,7 @@ async def _send_batch(work: Work, settings: NotificationSettings, sender: Notifi
         .limit(settings.send_batch)
     )
     async with work.transaction(readonly=True) as tx:
-        found = list((await tx.execute(due)).tuples())
+        found = [(one, to) for one, to in await tx.execute(due)]
     if found:
         timeout = settings.send_timeout_seconds
         outcomes = await asyncio.gather(*(_attempt(one, to, sender, timeout) for one, to in found))
