@@ -64,7 +64,7 @@ async def test_the_readmes_shop_is_served_as_a_process(tmp_path: Path) -> None:
             async with httpx.AsyncClient(base_url=base) as client:
                 placed = await client.post("/api/v1/orders", json={"price": "3.10", "quantity": 3})
                 assert placed.status_code == 201, placed.text
-                while (await client.get(f"/api/v1/orders/{placed.json()['id']}")).json()["status"] != "paid":  # noqa: ASYNC110
+                while (await client.get(f"/api/v1/orders/{placed.json()['id']}")).json()["status"] != "paid":
                     await asyncio.sleep(0.01)
             process.terminate()
             rest = (await process.stdout.read()).decode()
@@ -102,7 +102,7 @@ asyncio.run(main())
 """
     (tmp_path / "drive.py").write_text(program)
     environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(  # noqa: ASYNC221
+    done = subprocess.run(
         [sys.executable, "drive.py"],
         cwd=tmp_path,
         env=environment,

@@ -54,7 +54,7 @@ async def test_a_database_that_comes_back_has_cost_nothing(server: Postgres, tmp
             await asyncio.gather(alive, rush, return_exceptions=True)
         await site.stop()
         assert site.deaths == []  # it was the same process all along
-        assert await books.faults(set(crowd.granted)) == []
+        assert await books.faults(set(crowd.granted), crowd.compensated) == []
         assert crowd.outcomes["succeeded"] > 0
     await databases.close()
 

@@ -1,7 +1,5 @@
 """What every engine promises of prepared statements, and PostgreSQL's pool of transactions that follow each other."""
 
-# ruff: noqa: PT012 - what must raise here is a whole transaction
-
 from __future__ import annotations
 
 import asyncio

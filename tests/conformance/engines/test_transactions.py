@@ -1,7 +1,5 @@
 """What every engine promises of transactions, locks, errors and isolation between services."""
 
-# ruff: noqa: PT012 - what must raise here is a whole transaction
-
 from __future__ import annotations
 
 import asyncio

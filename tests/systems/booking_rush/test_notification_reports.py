@@ -59,7 +59,7 @@ async def test_sales_facts_are_the_same_in_whatever_order_events_come(room: News
 async def test_the_catalogue_follows_its_events(room: Newsroom) -> None:
     organizer = uuid4()
     event_id = await an_event(room, organizer)
-    more = {"event_id": event_id, "tenant_id": HOME, "name": "Rush II"}
+    more: dict[str, Any] = {"event_id": event_id, "tenant_id": HOME, "name": "Rush II"}
     await room.hear(
         EventUpdated(**more, slug="rush", status="published", changed=["name"], updated_at=NOW),
         EventCancelled(**more, reason="rain", show_ids=[], cancelled_at=NOW + timedelta(seconds=1)),
@@ -205,14 +205,14 @@ async def test_an_organizer_sees_the_own_events_an_admin_the_tenant_s(room: News
         assert (sum(one["revenue"] for one in top), len(top)) == (revenue, events)
         sales = await room.report("/analytics/sales", who, role, tenant)
         assert sales["total"]["revenue"] == revenue
-    answers = [
+    answers: list[tuple[UUID | None, Role, UUID, int]] = [
         (olga, "organizer", of_olga, 200), (olga, "organizer", of_otto, 403), (olga, "organizer", abroad, 404),
         (None, "admin", of_otto, 200), (None, "admin", abroad, 404), (None, "super_admin", abroad, 200),
         (None, "admin", uuid4(), 404),
     ]  # fmt: skip
-    for who, role, event_id, status in answers:
-        answer = await room.get(f"/analytics/events/{event_id}", who, role)  # type: ignore[arg-type]
-        assert answer.status_code == status, (role, answer.text)
+    for caller, its_role, event_id, status in answers:
+        answer = await room.get(f"/analytics/events/{event_id}", caller, its_role)
+        assert answer.status_code == status, (its_role, answer.text)
 
 
 @pytest.mark.parametrize("engine_kind", ["sqlite"], indirect=True)
