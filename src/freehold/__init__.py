@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from freehold.model.columns import Timestamp as Timestamp
     from freehold.model.columns import UtcDateTime as UtcDateTime
     from freehold.model.columns import round_money as round_money
-    from freehold.model.columns import soft_ref as soft_ref
     from freehold.model.errors import ConfigurationError as ConfigurationError
     from freehold.model.errors import DeclarationError as DeclarationError
     from freehold.model.errors import Unavailable as Unavailable
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from freehold.model.saga import Step as Step
     from freehold.model.service import Retry as Retry
     from freehold.model.service import Service as Service
+    from freehold.model.soft_refs import soft_ref as soft_ref
     from freehold.model.system import Gateway as Gateway
     from freehold.model.system import RateLimit as RateLimit
     from freehold.model.system import System as System
@@ -83,7 +83,7 @@ _ROOMS = {
     "identity.verification": "InvalidToken",
     "model.access": "User internal owner permission public role signature user",
     "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Point Portable TimeOfDay Timestamp UtcDateTime "
-    "round_money soft_ref",
+    "round_money",
     "model.errors": "ConfigurationError DeclarationError Unavailable",
     "model.ids": "uuid7",
     "model.messages": "Command Event Query",
@@ -91,6 +91,7 @@ _ROOMS = {
     "model.problem": "Problem not_found",
     "model.saga": "Saga Step",
     "model.service": "Retry Service",
+    "model.soft_refs": "soft_ref",
     "model.system": "Gateway RateLimit System",
     "model.view": "Change View",
     "runtime.bulk": "BulkInsert",

@@ -48,26 +48,19 @@ async def test_a_database_that_comes_back_has_cost_nothing(server: Postgres, tmp
                 await until_quiet(books, alive, 20)
             except AssertionError:
                 from sqlalchemy import select
-
-                from systems.booking_rush.booking.tables import Booking
                 from systems.booking_rush.payment.tables import Payment
-
+                from systems.booking_rush.booking.tables import Booking
                 for r in await books.rows("payment", select(Payment.__table__)):
                     if r["status"] in ("pending", "processing", "refund_pending"):
-                        print(
-                            {k: str(r[k]) for k in ("booking_id", "status", "created_at", "updated_at", "error_code")}
-                        )
-                        for b in await books.rows(
-                            "booking", select(Booking.__table__).where(Booking.id == r["booking_id"])
-                        ):
+                        print({k: str(r[k]) for k in ("booking_id", "status", "created_at", "updated_at", "error_code")})
+                        for b in await books.rows("booking", select(Booking.__table__).where(Booking.id == r["booking_id"])):
                             print("   ", b["status"], b["status_reason"], b["reserved_at"], b["updated_at"])
                 for r in await books.rows("payment", select(books.framework("payment").dead_letters)):
                     print("DEAD", r["consumer_name"], r["event_type"], r["error"][:300])
                 for r in await books.rows("payment", select(books.framework("payment").jobs)):
                     print("JOB", r)
                 for s in books.engines:
-                    for r in await books.rows(s, select(books.framework(s).leases)):
-                        print("LEASE", s, r)
+                    for r in await books.rows(s, select(books.framework(s).leases)): print("LEASE", s, r)
                 print("".join(site.output)[-6000:])
                 raise
         except BaseException as error:

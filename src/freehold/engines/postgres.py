@@ -140,4 +140,5 @@ def _unreachable(error: BaseException) -> bool:
         return error.connection_invalidated
     if isinstance(error, asyncpg.InterfaceError):
         return "closed" in str(error)  # the driver's own word for it has no code
-    return isinstance(error, DatabaseUnavailable | PoolTimeout)
+    # The driver's inner state: the server has said its last word, and the connection's end is not read yet.
+    return isinstance(error, DatabaseUnavailable | PoolTimeout | asyncpg.InternalClientError)

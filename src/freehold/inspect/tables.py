@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Column, Enum, Index, Table, TextClause, UniqueConstraint
 
 from freehold.inspect.survey import Survey
-from freehold.model.columns import soft_ref_of
 from freehold.model.service import Service
+from freehold.model.soft_refs import soft_ref_of
 from freehold.model.type_names import describe_type
 
 

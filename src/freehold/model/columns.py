@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from ipaddress import ip_address
@@ -20,7 +19,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Column,
     Date,
     DateTime,
     Dialect,
@@ -37,7 +35,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.orm import MappedColumn, TypeResolve, mapped_column, registry
+from sqlalchemy.orm import TypeResolve, mapped_column, registry
 from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
@@ -51,7 +49,6 @@ NAMING: Final = {
     "pk": "pk_%(table_name)s",
 }
 CENT: Final = Decimal("0.01")
-OnMissing = Literal["keep", "nullify", "delete", "report"]
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
@@ -375,48 +372,3 @@ def _enumeration(column: str, choices: Sequence[str] | type[enum.Enum]) -> Enum:
 
 def _values(members: type[enum.Enum]) -> list[str]:
     return [str(member.value) for member in members]
-
-
-@dataclass(frozen=True)
-class SoftRef:
-    """A reference to a column of another service: `service.table.column`, and what to do when its row is gone."""
-
-    target: str
-    on_missing: OnMissing
-
-    @property
-    def service(self) -> str:
-        return self.target.split(".")[0]
-
-    @property
-    def table(self) -> str:
-        return self.target.split(".")[1]
-
-    @property
-    def column(self) -> str:
-        return self.target.split(".")[2]
-
-
-def soft_ref(target: str, *, on_missing: OnMissing = "keep", index: bool = True, **column: Any) -> MappedColumn[Any]:
-    """A column that points to `service.table.column` of another service: indexed, no foreign key, known to the checks.
-
-    `on_missing` says what the reconciler does with a row whose target is gone: `keep` it, `nullify` the column,
-    `delete` the row, or only `report` it. Other arguments are those of `mapped_column`. Raises DeclarationError.
-    """
-    declaration = f"soft_ref({target!r})"
-    if not re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){2}", target):
-        raise DeclarationError(
-            declaration, "the target is not service.table.column", "Write for instance soft_ref('auth.users.id')"
-        )
-    if on_missing not in get_args(OnMissing):
-        raise DeclarationError(
-            declaration, f"on_missing={on_missing!r} is unknown", f"Use one of {', '.join(get_args(OnMissing))}"
-        )
-    info = {**column.pop("info", {}), "soft_ref": SoftRef(target, on_missing)}
-    return mapped_column(index=index, info=info, **column)
-
-
-def soft_ref_of(column: Column[Any]) -> SoftRef | None:
-    """The soft reference that a column carries."""
-    found: SoftRef | None = column.info.get("soft_ref")
-    return found

@@ -219,7 +219,8 @@ class Idempotency:
         """Run a handler that makes its own transactions, between a mark and its answer, each committed by itself.
 
         After a crash, or a cancellation, the mark lapses within `IdempotencySettings.in_progress`, or as soon as this
-        process's successor runs, and the key runs again: the handler's steps must bear that. After an error the key is free at once. Raises like `answer`.
+        process's successor runs, and the key runs again: the handler's steps must bear that. After an error the key is
+        free at once. Raises like `answer`.
         """
         with self._alone(once):
             mark = f"{self._host.identity}/{uuid4().hex}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from freehold import Service
+from systems.booking_rush.auth.contract import SnapshotTenants, SnapshotUsers
 from systems.booking_rush.booking.contract import BookingCancelled, BookingConfirmed, BookingExpired, BookingReserved
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.booking.snapshots import ZoneSnapshots
@@ -16,7 +17,7 @@ booking = Service(
     tables=Base,
     database="booking_db",
     publishes=[BookingReserved, BookingConfirmed, BookingCancelled, BookingExpired],
-    asks=[GetZoneForSale, ListZoneSeats, GetPaymentOfBooking],
+    asks=[GetZoneForSale, ListZoneSeats, GetPaymentOfBooking, SnapshotTenants, SnapshotUsers],
     settings=[BookingSettings],
     description="Reservations, booking lifecycle, live seat counters, booking sagas",
 )

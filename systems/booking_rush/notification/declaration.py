@@ -11,12 +11,13 @@ from systems.booking_rush.booking.contract import SnapshotBookings
 from systems.booking_rush.notification.sender import LoggingSender, NotificationSender
 from systems.booking_rush.notification.settings import NotificationSettings
 from systems.booking_rush.notification.tables import Base
+from systems.booking_rush.ticket.contract import SnapshotEvents
 
 notification = Service(
     "notification",
     tables=Base,
     database="notification_db",
-    asks=[SnapshotUsers, SnapshotBookings],  # to rebuild its views, never in a flow
+    asks=[SnapshotUsers, SnapshotBookings, SnapshotEvents],  # to rebuild its views, never in a flow
     settings=[NotificationSettings],
     description="E-tickets, receipts, expiry and cancellation notices; sales reports for organizers",
 )

@@ -51,7 +51,9 @@ async def dashboard(caller: User, currency: str, tx: Tx) -> Dashboard:
     columns = [*_sums("all"), *_sums("recent", recent), *_sums("before", before)]
     row = (await tx.execute(select(*columns).where(*visible(caller, currency)))).one()
     total, recently, earlier = (_sales(row, prefix) for prefix in ("all", "recent", "before"))
-    events = select(func.count(EventDirectory.event_id)).where(EventDirectory.status == "published")
+    events = select(func.count(EventDirectory.event_id)).where(
+        EventDirectory.status == "published", EventDirectory.deleted.is_not(True)
+    )
     if not caller.has_role(*ADMINS):
         events = events.where(EventDirectory.organizer_id == caller.id)
     return Dashboard(

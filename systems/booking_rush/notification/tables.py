@@ -152,4 +152,5 @@ class EventDirectory(Base):
     organizer_id: Mapped[UUID] = soft_ref("auth.users.id")
     name: Mapped[str] = mapped_column(String(255))
     status: Mapped[EventStatus] = mapped_column(String(20))
+    deleted: Mapped[bool | None]
     version_at: Mapped[datetime]

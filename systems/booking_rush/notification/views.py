@@ -18,14 +18,20 @@ from systems.booking_rush.booking.contract import (
 from systems.booking_rush.notification.declaration import notification
 from systems.booking_rush.notification.tables import EventDirectory, RecipientDirectory, SalesFact
 from systems.booking_rush.payment.contract import PaymentRefunded
-from systems.booking_rush.ticket.contract import EventCancelled, EventCreated, EventPublished, EventUpdated
+from systems.booking_rush.ticket.contract import (
+    EventCancelled,
+    EventCreated,
+    EventPublished,
+    EventUpdated,
+    SnapshotEvents,
+)
 
 # A rebuild renews what booking knows; `refund_amount` stays as payment told it.
 sales = notification.view(View("sales_facts", table=SalesFact, key="booking_id", rebuild=SnapshotBookings))
 recipients = notification.view(
     View("recipient_directory", table=RecipientDirectory, key="user_id", rebuild=SnapshotUsers)
 )
-events = notification.view(View("event_directory", table=EventDirectory, key="event_id"))
+events = notification.view(View("event_directory", table=EventDirectory, key="event_id", rebuild=SnapshotEvents))
 
 
 # --- sales ------------------------------------------------------------------------------------------------------------
@@ -102,7 +108,8 @@ def event_published(event: EventPublished) -> Change:
 
 @events.on(EventUpdated)
 def event_updated(event: EventUpdated) -> Change:
-    return Change(event.model_dump(include={*_EVENT, "status"}), version=event.updated_at)
+    gone = {"deleted": True} if "deleted_at" in event.changed else {}
+    return Change({**event.model_dump(include={*_EVENT, "status"}), **gone}, version=event.updated_at)
 
 
 @events.on(EventCancelled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from freehold import Clock, DataFolder, Service
+from systems.booking_rush.auth.contract import SnapshotUsers
 from systems.booking_rush.booking.contract import GetBooking
 from systems.booking_rush.payment.contract import (
     PaymentCompleted,
@@ -31,7 +32,7 @@ payment = Service(
         PaymentRefunded,
         PaymentReturned,
     ],
-    asks=[GetBooking],
+    asks=[GetBooking, SnapshotUsers],
     settings=[PaymentSettings],
     description="Payment transactions and refunds through a pluggable gateway",
 )

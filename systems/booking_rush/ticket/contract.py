@@ -201,3 +201,30 @@ class GetZoneSeats(Query[ZoneSeats], path="/internal/zones/{zone_id}/seats"):
     """404 `ZONE_NOT_FOUND` like `GetZoneForSale`."""
 
     zone_id: UUID
+
+
+# --- snapshots that views are rebuilt from ----------------------------------------------------------------------------
+
+
+class EventRow(BaseModel):
+    """An event as directories keep one; `version_at` is the last change."""
+
+    event_id: UUID
+    tenant_id: UUID
+    organizer_id: UUID
+    name: str
+    status: EventStatus
+    deleted: bool
+    version_at: Timestamp
+
+
+class EventRowPage(BaseModel):
+    data: list[EventRow]
+    next_cursor: str | None
+
+
+class SnapshotEvents(Query[EventRowPage], path="/internal/snapshots/events"):
+    """Every event, deleted ones too, a page at a time, in the order of their ids."""
+
+    cursor: str | None = None
+    limit: int = 500

@@ -9,9 +9,12 @@ from sqlalchemy import ColumnElement, Row, Select, case, select
 
 from freehold import Problem, Tx, not_found
 from systems.booking_rush.ticket.contract import (
+    EventRow,
+    EventRowPage,
     GetZoneForSale,
     GetZoneSeats,
     ListZoneSeats,
+    SnapshotEvents,
     ZoneForSale,
     ZoneSeats,
     ZoneSeatsPage,
@@ -42,6 +45,15 @@ async def list_zone_seats(query: ListZoneSeats, tx: Tx) -> ZoneSeatsPage:
     return ZoneSeatsPage(data=rows, next_cursor=str(rows[-1].zone_id) if len(rows) == query.limit else None)
 
 
+@ticket.answers(SnapshotEvents)
+async def snapshot_events(query: SnapshotEvents, tx: Tx) -> EventRowPage:
+    page = _EVENTS.order_by(Event.id).limit(query.limit)
+    if query.cursor is not None:
+        page = page.where(Event.id > _after(query.cursor))
+    rows = [EventRow.model_validate(row, from_attributes=True) for row in await _rows(page, tx)]
+    return EventRowPage(data=rows, next_cursor=str(rows[-1].event_id) if len(rows) == query.limit else None)
+
+
 async def _rows(statement: Select[Any], tx: Tx) -> list[Row[Any]]:
     """The rows, whatever the tenant of the user on whose behalf a sibling asks: booking tells a foreign one itself."""
     return list((await (await tx.connection()).execute(statement)).all())
@@ -64,6 +76,11 @@ def _after(cursor: str) -> UUID:
 def _zones(*columns: ColumnElement[Any] | Any) -> Select[Any]:
     return select(*columns).join(Show, Show.id == Zone.show_id).join(Event, Event.id == Show.event_id).where(LIVING)
 
+
+_EVENTS = select(
+    Event.id.label("event_id"), Event.tenant_id, Event.organizer_id, Event.name, Event.status,
+    Event.deleted_at.is_not(None).label("deleted"), Event.updated_at.label("version_at"),
+)  # fmt: skip
 
 _SEATS = _zones(
     Zone.id.label("zone_id"), Show.id.label("show_id"), Event.id.label("event_id"), Event.tenant_id, Zone.name,

@@ -17,7 +17,7 @@ from systems.booking_rush.auth.contract import UserDeleted
 from systems.booking_rush.auth.settings import AuthSettings
 from systems.booking_rush.auth.tables import Tenant
 from systems.booking_rush.booking.tables import Booking
-from systems.booking_rush.notification.tables import Notification, RecipientDirectory, SalesFact
+from systems.booking_rush.notification.tables import EventDirectory, Notification, RecipientDirectory, SalesFact
 from systems.booking_rush.payment.tables import Payment
 from tests.databases import Databases
 from tests.systems.booking_rush.catalogue import FAST, HOME, Person
@@ -137,6 +137,22 @@ async def test_sales_facts_are_rebuilt_from_booking(stage: Stage) -> None:
     assert rebuilt == 4
     assert _facts(await rows(stage.world, SalesFact)) == before
     assert (await stage.booking(held)).status == "reserved"
+
+
+async def test_the_catalogue_is_rebuilt_from_ticket(stage: Stage) -> None:
+    organizer = await stage.person("organizer")
+    kept = await stage.event(organizer, seats=(10,), name="Kept")
+    dropped = await stage.event(organizer, seats=(10,), name="Dropped")
+    stage.world.clock.advance(seconds=1)
+    assert (await stage.call("DELETE", f"/events/{dropped['id']}", organizer)).status_code == 200
+    await stage.world.settle()
+    assert (await report(stage, "dashboard", organizer))["active_events"] == 1
+    async with stage.world.work("notification").transaction() as tx:
+        await tx.execute(delete(EventDirectory))
+    stage.world.clock.advance(seconds=1)
+    assert await stage.world.process.units["notification"].views.rebuild("event_directory", page=1) == 2
+    assert (await report(stage, "dashboard", organizer))["active_events"] == 1
+    assert (await report(stage, f"events/{kept['id']}", organizer))["name"] == "Kept"
 
 
 def _facts(found: list[Any]) -> dict[Any, dict[str, Any]]:

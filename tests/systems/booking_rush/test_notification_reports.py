@@ -71,6 +71,14 @@ async def test_the_catalogue_follows_its_events(room: Newsroom) -> None:
     assert (await room.report("/analytics/dashboard"))["active_events"] == 0
 
 
+async def test_a_deleted_event_is_not_active(room: Newsroom) -> None:
+    more: dict[str, Any] = {"tenant_id": HOME, "name": "Rush", "slug": "rush", "status": "published"}
+    for changed in (["name"], ["deleted_at"]):
+        event_id = await an_event(room, uuid4())
+        await room.hear(EventUpdated(event_id=event_id, **more, changed=changed, updated_at=NOW))
+    assert (await room.report("/analytics/dashboard"))["active_events"] == 1
+
+
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 

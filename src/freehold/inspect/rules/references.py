@@ -9,8 +9,8 @@ from sqlalchemy import Column, ForeignKey
 
 from freehold.inspect.finding import Finding, Rule
 from freehold.inspect.survey import Survey
-from freehold.model.columns import SoftRef, soft_ref_of
 from freehold.model.service import Service
+from freehold.model.soft_refs import SoftRef, soft_ref_of
 from freehold.model.type_names import describe_type
 
 
