@@ -8,12 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from freehold.model.saga import Step
 from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.saga_machine import SagaSettings
 from freehold.runtime.transaction import MisuseError, Tx
+from freehold.runtime.work import CONFLICT_TRIES
 from tests.databases import Databases
 from tests.saga_world import (
     APPROVE,
@@ -393,3 +395,35 @@ async def test_a_command_that_cannot_be_built_turns_the_saga_back(make: Make) ->
 def counted(state: str) -> float:
     labels = {"service": "shop", "saga": "checkout", "state": state}
     return METRICS.registry.get_sample_value("freehold_saga_total", labels) or 0.0
+
+
+LOSES_ITS_RACE = (
+    """
+    CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'could not serialize' USING ERRCODE = '40001';
+    END $$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER races AFTER INSERT ON confirmations DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION lose()
+    """,
+)
+
+
+@pytest.mark.parametrize("engine_kind", ["postgres-schemas"], indirect=True)
+async def test_a_commit_that_keeps_losing_its_race_is_no_failure_of_the_step(make: Make) -> None:
+    world = await make(CONFIRM)
+    async with world.shop.engine.write() as connection:
+        for statement in LOSES_ITS_RACE:
+            await connection.execute(text(statement))
+    await world.place()
+    await world.shop.sagas.run_due()
+    found = await world.instance()
+    assert world.mood.calls["confirm"] == CONFLICT_TRIES
+    assert (found.status, found.attempt, found.error) == ("running", 1, None)
+    async with world.shop.engine.write() as connection:
+        await connection.execute(text("DROP TRIGGER races ON confirmations"))
+    await world.settle()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"confirm": 1}

@@ -11,14 +11,16 @@ from sqlalchemy import MetaData, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from freehold import Inbox, Outbox, delivery
+from freehold.model.ports import Engine
 from freehold.runtime.transaction import MisuseError
 from tests.conformance.shop import DEADLINE, Placed, placed
 from tests.databases import Databases
 
 
 class App:
-    def __init__(self, url: str, engine: AsyncEngine, outbox: Outbox, inbox: Inbox) -> None:
+    def __init__(self, url: str, reader: Engine, engine: AsyncEngine, outbox: Outbox, inbox: Inbox) -> None:
         self.url = url
+        self.reader = reader
         self.engine = engine
         self.outbox = outbox
         self.inbox = inbox
@@ -28,19 +30,20 @@ class App:
 
     async def written(self) -> list[int]:
         table = self.outbox._tables.outbox
-        async with self.engine.connect() as connection:
+        async with self.reader.read() as connection:
             rows = await connection.execute(select(table.c.payload).order_by(table.c.seq))
             return [Placed.model_validate_json(row.payload).number for row in rows]
 
 
 @pytest.fixture
 async def app(databases: Databases) -> AsyncIterator[App]:
-    url, metadata = await databases.url("app"), MetaData()
+    url, metadata, reader = await databases.url("app"), MetaData(), await databases.open("app")
     if databases.kind == "sqlite":
         dialect, engine = "sqlite", (await databases.open("app"))._writer  # type: ignore[attr-defined]
     else:
         dialect, engine = "postgresql", create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
-    app = App(url, engine, Outbox(metadata, publishes=[Placed], dialect=dialect), Inbox(metadata, dialect=dialect))
+    outbox = Outbox(metadata, publishes=[Placed], dialect=dialect)
+    app = App(url, reader, engine, outbox, Inbox(metadata, dialect=dialect))
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     yield app

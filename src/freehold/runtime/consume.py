@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WIDTH = 16
+WIDTHS = {"sqlite": 2}  # it has one writer, and what many workers do between two turns of the loop, requests wait for
 DRAIN = 30.0
 CONFLICT_WAITS = (0.001, 0.5)
 AWAY_WAITS = (0.05, 5.0)
@@ -113,14 +114,14 @@ class Group:
         host: the running service.
         handlers: its own, its sagas' and its views'.
         parking: where failing events wait.
-        width: events handled at once, at most.
+        width: events handled at once, at most; when None, as many as the database can make use of.
     """
 
-    def __init__(self, host: Host, handlers: Sequence[Handler], parking: Parking, *, width: int = WIDTH) -> None:
+    def __init__(self, host: Host, handlers: Sequence[Handler], parking: Parking, *, width: int | None = None) -> None:
         self._host = host
         self._parking = parking
         self.name = host.service.name
-        self._lanes: Lanes[Task] = Lanes(width, self._handle)
+        self._lanes: Lanes[Task] = Lanes(width or WIDTHS.get(host.engine.dialect, WIDTH), self._handle)
         self._batches: dict[str, Batches] = {}
         self._subscribers: dict[str, list[Subscriber]] = {}
         for handler in handlers:

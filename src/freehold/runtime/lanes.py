@@ -65,6 +65,7 @@ class Lanes(Generic[T]):
                 self._ready.append(lane)
             else:
                 del self._lanes[lane]
+            await asyncio.sleep(0)  # on SQLite nothing else suspends, and requests would wait for the whole backlog
         self._workers.discard(task)  # at once: whatever is submitted from now on needs another worker
 
     async def _attempt(self, item: T) -> Exception | None:

@@ -43,7 +43,7 @@ class NotificationOut(BaseModel):
 class ReportQuery(BaseModel):
     """Amounts in different currencies are never added up: a report is of one."""
 
-    currency: str = Field(default="THB", pattern="^[A-Z]{3}$")
+    currency: str = Field(default="THB", pattern="^[A-Z]{3}$", max_length=3)
 
 
 class SalesQuery(ReportQuery):

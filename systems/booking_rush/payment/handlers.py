@@ -10,15 +10,16 @@ from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.gateway import PaymentGateway
 
 
-@payment.on(BookingReserved)
-async def expect_payment(event: BookingReserved, tx: Tx) -> None:
-    """A pending payment waits for its client, unless the client was faster."""
-    await lifecycle.open_payment(event, "credit_card", tx)
+@payment.on(BookingReserved, BookingCancelled, BookingExpired)
+async def follow_booking(event: BookingReserved | BookingCancelled | BookingExpired, tx: Tx) -> None:
+    """A pending payment waits for the client of a held booking, and is called off with it.
 
-
-@payment.on(BookingCancelled, BookingExpired)
-async def call_off(event: BookingCancelled | BookingExpired, tx: Tx) -> None:
-    """A booking that is gone is not paid for, or no longer."""
+    One handler for all of them, since only a handler gets a booking's events in order: no payment is left to wait for a
+    booking that is gone.
+    """
+    if isinstance(event, BookingReserved):
+        await lifecycle.open_payment(event, "credit_card", tx)  # unless the client was faster
+        return
     found = await lifecycle.hold_payment_of(event.booking_id, tx)
     if found is not None:
         lifecycle.call_off(found, event.status_reason, tx)

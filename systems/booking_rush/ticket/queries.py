@@ -54,7 +54,7 @@ async def snapshot_events(query: SnapshotEvents, tx: Tx) -> EventRowPage:
     return EventRowPage(data=rows, next_cursor=str(rows[-1].event_id) if len(rows) == query.limit else None)
 
 
-async def _rows(statement: Select[Any], tx: Tx) -> list[Row[Any]]:
+async def _rows(statement: Select[*tuple[Any, ...]], tx: Tx) -> list[Row[Any]]:
     """The rows, whatever the tenant of the user on whose behalf a sibling asks: booking tells a foreign one itself."""
     return list((await (await tx.connection()).execute(statement)).all())
 

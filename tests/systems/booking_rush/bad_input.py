@@ -111,6 +111,7 @@ class Scene:
             "bookings": booking_id, "payments": str(payment.id), "categories": category["id"],
             "users": customer, "tenants": str(self.people["customer"].tenant), "booking_id": booking_id,
             "user_id": customer, "slug": event["slug"], "saga_id": booking_id,
+            "analytics": event["id"],
         }  # fmt: skip
         seats = {"event_id": self.ids["events"], "show_id": self.ids["shows"], "zone_id": self.ids["zones"]}
         paid = {"booking_id": booking_id, "amount": 3000, "currency": "THB", "method": "credit_card"}

@@ -1,0 +1,106 @@
+"""What is SQLite's own: one writer, the write-ahead log, other processes on the file."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from freehold.engines import open_engine
+from freehold.model.ports import Engine
+
+DEADLINE = 20
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    opened = open_engine(f"sqlite:///{tmp_path}/one.db", busy_timeout=5.0)
+    async with opened.write() as connection:
+        await connection.execute(text("CREATE TABLE counters (value INTEGER)"))
+        await connection.execute(text("INSERT INTO counters VALUES (0)"))
+    yield opened
+    await opened.close()
+
+
+async def count_up(engine: Engine, pause: float = 0.0) -> None:
+    async with engine.write() as connection:
+        value = await connection.scalar(text("SELECT value FROM counters"))
+        await asyncio.sleep(pause)
+        await connection.execute(text("UPDATE counters SET value = :value"), {"value": value + 1})
+
+
+async def value_of(engine: Engine) -> int:
+    async with engine.read() as connection:
+        return int(await connection.scalar(text("SELECT value FROM counters")))
+
+
+async def test_whoever_is_cancelled_while_the_file_is_locked_leaves_no_transaction(
+    engine: Engine, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "one.db", isolation_level=None)
+    rng = random.Random(7)
+    for _ in range(20):
+        other.execute("BEGIN IMMEDIATE")
+        tasks = [asyncio.create_task(count_up(engine)) for _ in range(3)]
+        await asyncio.sleep(rng.random() / 100)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        other.execute("COMMIT")
+        async with asyncio.timeout(DEADLINE):
+            await count_up(engine)
+        other.execute("BEGIN IMMEDIATE")  # nothing of ours holds the file
+        other.execute("COMMIT")
+    assert await value_of(engine) == 20
+    other.close()
+
+
+async def test_cancellations_at_every_moment_lose_no_commit_and_wedge_no_writer(engine: Engine) -> None:
+    rng, done = random.Random(8), 0
+    for _ in range(100):
+        task = asyncio.create_task(count_up(engine, rng.random() / 1000))
+        waiting = asyncio.create_task(count_up(engine))
+        await asyncio.sleep(rng.random() / 500)
+        task.cancel()
+        async with asyncio.timeout(DEADLINE):
+            outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+            await waiting
+        done += 1 + (outcome is None)
+    assert await value_of(engine) == done
+
+
+async def test_the_log_does_not_grow_without_end_under_readers_that_overlap(engine: Engine, tmp_path: Path) -> None:
+    stop = False
+
+    async def read() -> None:
+        while not stop:
+            async with engine.read() as connection:
+                await connection.execute(text("SELECT 1"))
+                await asyncio.sleep(0.002)
+
+    readers = [asyncio.create_task(read()) for _ in range(4)]
+    async with engine.write() as connection:
+        await connection.execute(text("CREATE TABLE blobs (data BLOB)"))
+    largest = 0
+    for _ in range(400):
+        async with engine.write() as connection:
+            await connection.execute(text("DELETE FROM blobs"))
+            await connection.execute(text("INSERT INTO blobs VALUES (zeroblob(200000))"))
+        largest = max(largest, (tmp_path / "one.db-wal").stat().st_size)
+        await asyncio.sleep(0)
+    stop = True
+    await asyncio.gather(*readers)
+    assert largest < 30_000_000, f"{largest} bytes for 80 MB written"
+
+
+async def test_a_full_disk_or_a_failing_one_is_unavailable_and_a_broken_statement_is_not(engine: Engine) -> None:
+    for code, away in ((sqlite3.SQLITE_FULL, True), (sqlite3.SQLITE_IOERR_WRITE, True), (sqlite3.SQLITE_ERROR, False)):
+        error = sqlite3.OperationalError("as the driver raises it")
+        error.sqlite_errorcode = code
+        assert engine.is_unavailable(error) is away
+        assert not engine.is_conflict(error)
