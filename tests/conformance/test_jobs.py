@@ -235,7 +235,8 @@ async def test_a_long_run_keeps_its_lease_and_loses_it_to_a_thief(
         for _ in range(8):  # one each 0.2 seconds
             await renewed.acquire()
         assert await thief.run_due() == []
-        await Lease(thief._host, "job:sweep").acquire(force=True)
+        thief._host.predecessor = jobs._host.identity  # it takes the other for dead
+        assert await Lease(thief._host, "job:sweep").acquire()
         assert await running == ["sweep"]
     assert await notes(jobs._host) == ["cut"]
     assert (await row(jobs._host, "sweep")).last_run_at is None, "the schedule is the thief's now"

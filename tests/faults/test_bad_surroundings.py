@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import make_url
 
 from freehold.engines.provision import Account, drop_database, drop_role, provision_databases
+from systems.booking_rush.system import system
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("freehold")
-SERVICES = ("AUTH", "TICKET", "BOOKING", "PAYMENT")
 Freehold = Callable[..., CompletedProcess[str]]
 
 
@@ -216,9 +216,9 @@ def test_the_folder_is_free_again_however_the_process_ended(folder: Path, runnin
 
 def test_a_data_folder_that_cannot_be_written(freehold: Freehold, folder: Path) -> None:
     (folder / "file").write_text("mine")
-    for path in ("file", "file/below", "/proc/freehold"):
-        for arguments in (("run", "booking_rush", "--port", "0"), ("migrate", "booking_rush")):
-            refused(freehold(*arguments, FREEHOLD_DATA=path), "data: ", path, "cannot be written to", "FREEHOLD_DATA")
+    run, migrate = ("run", "booking_rush", "--port", "0"), ("migrate", "booking_rush")
+    for path, arguments in (("file", run), ("file/below", migrate), ("/proc/freehold", run)):
+        refused(freehold(*arguments, FREEHOLD_DATA=path), "data: ", path, "cannot be written to", "FREEHOLD_DATA")
     assert files(folder) == {"file": b"mine"}
 
 
@@ -241,7 +241,8 @@ def test_a_folder_where_the_database_should_be(freehold: Freehold, folder: Path)
 
 
 def databases(url: str) -> dict[str, str]:
-    return {f"FREEHOLD_SERVICES__{service}__DATABASE": url for service in SERVICES}
+    names = [service.name.upper() for service in system.services]
+    return {f"FREEHOLD_SERVICES__{service}__DATABASE": url for service in names}
 
 
 def test_a_server_that_cannot_be_reached(freehold: Freehold, folder: Path) -> None:
@@ -273,19 +274,16 @@ async def account(postgres_url: str) -> Iterator[str]:
 
 async def test_a_server_that_does_not_let_us_in(freehold: Freehold, folder: Path, account: str) -> None:
     right = make_url(account)
-    wrong = {
-        "password authentication failed": right.set(password="s3cret"),
-        "does not exist": right.set(database="no_such_database"),
-    }
-    for told, url in wrong.items():
+    run, migrate = ("run", "booking_rush", "--port", "0"), ("migrate", "booking_rush", "payment")
+    for told, url, arguments in (
+        ("password authentication failed", right.set(password="s3cret"), run),
+        ("does not exist", right.set(database="no_such_database"), migrate),
+    ):
         address = url.render_as_string(hide_password=False)
-        for arguments in (("run", "booking_rush", "--port", "0"), ("migrate", "booking_rush")):
-            variables = databases(account) | {"FREEHOLD_SERVICES__PAYMENT__DATABASE": address}
-            only = arguments if arguments[0] == "run" else (*arguments, "payment")
-            done = freehold(*only, **variables)
-            refused(done, "services.payment.database", told, "FREEHOLD_SERVICES__PAYMENT__DATABASE")
-            assert "s3cret" not in done.stderr
-            assert "r1ght" not in done.stderr
+        done = freehold(*arguments, **databases(account) | {"FREEHOLD_SERVICES__PAYMENT__DATABASE": address})
+        refused(done, "services.payment.database", told, "FREEHOLD_SERVICES__PAYMENT__DATABASE")
+        assert "s3cret" not in done.stderr
+        assert "r1ght" not in done.stderr
     assert made(folder) == {}
     assert await tables(account) == []
 

@@ -33,9 +33,14 @@ async def open_service(system: System, name: str, deploy: str) -> AsyncIterator[
     deployment = read(system, deploy)
     databases = await open_databases(system, deployment)
     folder = DataFolder(data_folder(system, deployment))
-    host = Host(system, found, open_engine(databases[name]), given={DataFolder: folder})
+    engine = open_engine(databases[name])
     try:
-        await reach(host.engine, name)
+        await reach(engine, name)
+        host = Host(system, found, engine, given={DataFolder: folder})
+    except BaseException:
+        await engine.close()
+        raise
+    try:
         yield host
     finally:
         await host.close()

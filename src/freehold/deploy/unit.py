@@ -57,7 +57,7 @@ class Unit:
         parts: list[Part] = [self.relay, self.parking, self.jobs, self.upkeep] if timers else [self.relay]
         self._tasks = [asyncio.create_task(p.run(), name=f"{name} {p.__class__.__name__.lower()}") for p in parts]
         if timers:
-            self._tasks.append(asyncio.create_task(self.views.resume(), name=f"{name} views"))
+            self._tasks.append(asyncio.create_task(self.views.run(), name=f"{name} views"))
 
     async def run_due(self) -> None:
         """Once, what timers would do by now: deadlines, retries, delayed events and jobs."""

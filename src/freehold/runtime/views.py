@@ -35,6 +35,7 @@ from freehold.runtime.view_tables import ViewTables
 log = logging.getLogger(__name__)
 BATCH = 500
 PAGE = 500
+RESUME_WAIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,17 @@ class Views:
                 await lease.release()
         finally:
             self._rebuilding.discard(name)
+
+    async def run(self) -> None:
+        """Resume, and try again later as long as an owner or the database does not answer."""
+        while True:
+            try:
+                await self.resume()
+            except Exception:
+                log.exception("%s: a rebuild cannot go on yet", self._host.service.name)
+                await asyncio.sleep(RESUME_WAIT)
+            else:
+                return
 
     async def resume(self) -> list[str]:
         """Finish the rebuilds that a crash cut short, unless another process is at it; the views' names."""

@@ -20,9 +20,9 @@ from freehold.model.columns import (
     RawJson,
     TimeOfDay,
     Timestamp,
-    soft_ref,
 )
 from freehold.model.ids import uuid7
+from freehold.model.soft_refs import soft_ref
 
 
 class Base(Portable, DeclarativeBase):

@@ -10,9 +10,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from freehold.model.columns import Money, Point, Portable, Timestamp, round_money, soft_ref, soft_ref_of
+from freehold.model.columns import Money, Point, Portable, Timestamp, round_money
 from freehold.model.errors import DeclarationError
 from freehold.model.ids import uuid7
+from freehold.model.soft_refs import soft_ref, soft_ref_of
 from freehold.model.type_names import describe_type
 from tests.conformance.engines.tables import Base, Order
 
