@@ -57,32 +57,23 @@ async def test_a_database_that_comes_back_has_cost_nothing(server: Postgres, tmp
         found = await books.faults(set(crowd.granted), crowd.compensated)
         if found:
             from sqlalchemy import select
-
             from systems.booking_rush.ticket.tables import Zone
-
             print("FAULTS", *found, sep=chr(10))
             await asyncio.sleep(3)
             print("LATER", *await books.faults(set(crowd.granted), crowd.compensated), sep=chr(10))
             for name in ("booking",):
                 t = books.framework(name).outbox
                 for r in await books.rows(name, select(t).order_by(t.c.seq)):
-                    if r["topic"].startswith("booking"):
-                        print(
-                            "EV",
-                            r["seq"],
-                            r["event_type"],
-                            r["event_id"],
-                            r["partition_key"],
-                            r["created_at"],
-                            r["published_at"],
-                            r["retry_count"],
-                            r["last_error"],
-                        )
+                    if r["topic"].startswith("booking"): print("EV", r["seq"], r["event_type"], r["event_id"], r["partition_key"], r["created_at"], r["published_at"], r["retry_count"], r["last_error"])
             t = books.framework("ticket").consumed
-            for r in await books.rows("ticket", select(t)):
-                print("CONS", r["consumer_name"], r["event_id"], r["consumed_at"])
-            for r in await books.rows("ticket", select(Zone.__table__)):
-                print("ZONE", r)
+            for r in await books.rows("ticket", select(t)): print("CONS", r["consumer_name"], r["event_id"], r["consumed_at"])
+            o = books.framework("ticket").outbox
+            for r in await books.rows("ticket", select(o).order_by(o.c.seq)):
+                if "zone" in r["event_type"]: print("HIST", r["seq"], r["created_at"], r["event_type"], r["payload"])
+            b = books.framework("booking").outbox
+            for r in await books.rows("booking", select(b).order_by(b.c.seq)):
+                if r["event_type"].startswith("booking."): print("PAY", r["event_id"], r["event_type"], r["payload"])
+            for r in await books.rows("ticket", select(Zone.__table__)): print("ZONE", r)
             print("LOG", "".join(x for x in site.output if "no connection" not in x)[-9000:])
         assert found == []
         assert crowd.outcomes["succeeded"] > 0

@@ -76,6 +76,7 @@ class Host:
         self.published: frozenset[type[Event]] = frozenset(service.publishes)
         self.plain_tables = _plain_tables(service)
         self.sagas: Sagas = Sagas(self)
+        self._asks = {*service.asks, *(view.rebuild for view in service.views)}
         self._coalescers: dict[str, Coalescer] = {}
 
     def work(self, context: Context = NOBODY) -> Work:
@@ -89,7 +90,7 @@ class Host:
 
     async def ask(self, query: Query[R], asking: Asking) -> R:
         """Carry a query to the service that answers it."""
-        if type(query) not in self.service.asks:
+        if type(query) not in self._asks:
             raise ConfigurationError(
                 f"service {self.service.name}",
                 f"asks {type(query).__name__} without saying so",
