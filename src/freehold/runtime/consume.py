@@ -84,8 +84,10 @@ class Subscriber:
         if len(envelopes) == 1:
             is_new = await inbox.mark(connection, self.name, envelopes[0].event_id, tx.now())
             return envelopes if is_new else ()
-        new = await inbox.mark_all(connection, self.name, [e.event_id for e in envelopes], tx.now())
-        return envelopes if len(new) == len(envelopes) else [e for e in envelopes if e.event_id in new]
+        # The bus may deliver an event again while it still waits here: one batch then has it twice.
+        once = {envelope.event_id: envelope for envelope in envelopes}
+        new = await inbox.mark_all(connection, self.name, list(once), tx.now())
+        return [envelope for event_id, envelope in once.items() if event_id in new]
 
     async def _nothing_to_undo(self, envelope: Envelope, tx: Tx) -> bool:
         """An undo that overtakes its do takes the do's place in the inbox: the do will find itself consumed."""

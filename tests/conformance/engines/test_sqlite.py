@@ -1,4 +1,4 @@
-"""What is SQLite's own: one writer, the write-ahead log, other processes on the file."""
+"""What is SQLite's own: one writer at a time, and other processes on the file."""
 
 from __future__ import annotations
 
@@ -72,30 +72,6 @@ async def test_cancellations_at_every_moment_lose_no_commit_and_wedge_no_writer(
             await waiting
         done += 1 + (outcome is None)
     assert await value_of(engine) == done
-
-
-async def test_the_log_does_not_grow_without_end_under_readers_that_overlap(engine: Engine, tmp_path: Path) -> None:
-    stop = False
-
-    async def read() -> None:
-        while not stop:
-            async with engine.read() as connection:
-                await connection.execute(text("SELECT 1"))
-                await asyncio.sleep(0.002)
-
-    readers = [asyncio.create_task(read()) for _ in range(4)]
-    async with engine.write() as connection:
-        await connection.execute(text("CREATE TABLE blobs (data BLOB)"))
-    largest = 0
-    for _ in range(400):
-        async with engine.write() as connection:
-            await connection.execute(text("DELETE FROM blobs"))
-            await connection.execute(text("INSERT INTO blobs VALUES (zeroblob(200000))"))
-        largest = max(largest, (tmp_path / "one.db-wal").stat().st_size)
-        await asyncio.sleep(0)
-    stop = True
-    await asyncio.gather(*readers)
-    assert largest < 30_000_000, f"{largest} bytes for 80 MB written"
 
 
 async def test_a_full_disk_or_a_failing_one_is_unavailable_and_a_broken_statement_is_not(engine: Engine) -> None:

@@ -229,8 +229,8 @@ async def test_a_lock_that_does_not_come_free_is_a_conflict(engine: Engine, data
 async def test_a_database_that_is_not_there_is_unavailable(databases: Databases, tmp_path: object) -> None:
     if databases.kind == "sqlite":
         url = await databases.url("gone")
-        os.mkdir(url.removeprefix("sqlite:///"))
         engine = open_engine(url)
+        os.mkdir(url.removeprefix("sqlite:///"))
     else:
         engine = open_engine("postgresql://nobody:x@127.0.0.1:1/none", connect_timeout=5)
     with pytest.raises(Exception) as caught:  # noqa: PT011
