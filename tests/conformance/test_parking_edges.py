@@ -15,7 +15,7 @@ from freehold import Problem, Retry, Tx, uuid7
 from freehold.buses.local import LocalBus
 from freehold.deploy.unit import Unit
 from freehold.model.envelope import Envelope
-from freehold.runtime import parking as parking_module
+from freehold.runtime import dead_letters, parking
 from freehold.runtime.host import Host
 from freehold.runtime.parking import Parking
 from tests.conformance.shop import DEADLINE, Placed, Shop, open_shop, placed
@@ -85,7 +85,9 @@ async def test_a_problem_that_keeps_its_effects_does_not_speak_for_the_rest_of_i
 
 @on_a_server
 @pytest.mark.parametrize("leaves_by", ["retry", "discard"])
-async def test_an_event_that_parks_while_the_last_one_leaves_is_not_left_behind(shop: Shop, leaves_by: str) -> None:
+async def test_an_event_that_parks_while_the_last_one_leaves_is_not_left_behind(
+    shop: Shop, leaves_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at_work, gate = asyncio.Event(), asyncio.Event()
 
     async def wait(event: Placed, tx: Tx) -> None:
@@ -100,8 +102,7 @@ async def test_an_event_that_parks_while_the_last_one_leaves_is_not_left_behind(
     shop.curable = True
     shop.clock.advance(seconds=5)
 
-    leaving: asyncio.Task[Any]
-    original = parking_module.promote
+    original = parking.promote
 
     async def slow(*given: Any) -> bool:
         found = await original(*given)
@@ -111,26 +112,18 @@ async def test_an_event_that_parks_while_the_last_one_leaves_is_not_left_behind(
 
     if leaves_by == "retry":
         leaving = asyncio.create_task(payments.parking.run_due())
-    else:
-        from freehold.runtime import dead_letters
-
-        (letter,) = await payments.dead_letters.list()
-        dead_letters.promote, before = slow, dead_letters.promote
-        try:
-            leaving = asyncio.create_task(payments.dead_letters.discard(letter.id, by="test"))
-            await at_work.wait()
-        finally:
-            dead_letters.promote = before
-    await at_work.wait()
-    if leaves_by == "retry":
-        parking_module.promote = slow
+        await at_work.wait()
+        monkeypatch.setattr(parking, "promote", slow)
         at_work.clear()
         gate.set()
         gate = asyncio.Event()
+    else:
+        (letter,) = await payments.dead_letters.list()
+        monkeypatch.setattr(dead_letters, "promote", slow)
+        leaving = asyncio.create_task(payments.dead_letters.discard(letter.id, by="test"))
+    await at_work.wait()
+    monkeypatch.undo()
     parking_task = asyncio.create_task(deliver(shop, placed(2, key)))
-    if leaves_by == "retry":
-        await at_work.wait()
-        parking_module.promote = original
     await asyncio.sleep(0.2)  # it has inserted its row, and waits for the one that leaves
     gate.set()
     await asyncio.gather(leaving, parking_task)
@@ -179,7 +172,7 @@ async def test_parking_and_leaving_at_random_leaves_nothing_behind(shop: Shop) -
 async def test_what_is_parked_while_the_list_of_keys_is_read_is_not_forgotten(shop: Shop) -> None:
     shop.handle("pay")
     await shop.start()
-    parking, engine = shop.units["payments"].parking, shop.units["payments"].host.engine
+    payments, engine = shop.units["payments"].parking, shop.units["payments"].host.engine
     key, original = uuid7(), engine.read
 
     def read_slowly() -> Any:
@@ -201,8 +194,8 @@ async def test_what_is_parked_while_the_list_of_keys_is_read_is_not_forgotten(sh
         return reading()
 
     engine.read = read_slowly  # type: ignore[method-assign]
-    await parking.load()
-    assert parking.holds("pay", str(key))
+    await payments.load()
+    assert payments.holds("pay", str(key))
 
 
 # --- order and time -------------------------------------------------------------------------------------------------------
@@ -281,7 +274,7 @@ async def test_thousands_of_due_events_and_those_of_a_handler_that_is_gone_hold_
     shop.handle("pay")
     await shop.start()
     table, now = parked_table(shop), shop.clock.now()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "consumer_name": "gone" if number < 3000 else "pay", "event_id": uuid7(), "source": "orders",
             "event_type": "order.placed", "version": 1, "topic": "orders", "partition_key": str(key := uuid7()),
@@ -321,7 +314,9 @@ async def test_a_slow_retry_does_not_hold_up_the_retries_of_other_keys(shop: Sho
 
 
 @on_a_server
-async def test_two_processes_that_retry_the_same_event_bury_it_once(shop: Shop) -> None:
+async def test_two_processes_that_retry_the_same_event_bury_it_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.handle("pay", retry=Retry(times=2, first=1))
     await shop.start()
     await deliver(shop, placed(1, poison=True))
@@ -337,7 +332,7 @@ async def test_two_processes_that_retry_the_same_event_bury_it_once(shop: Shop) 
             await both.wait()
             await original(*given)
 
-        unit.parking._failed = together  # type: ignore[method-assign]
+        monkeypatch.setattr(unit.parking, "_failed", together)
     async with asyncio.timeout(DEADLINE):
         await asyncio.gather(payments.parking.run_due(), other.parking.run_due())
     assert len(await payments.dead_letters.list()) == 1
