@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def kind_of(item: pytest.Item) -> str:
     """The engine kind that a test runs on; empty for one that needs no database."""
     call = getattr(item, "callspec", None)
     return str(call.params.get("engine_kind", "")) if call is not None else ""
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A test that runs the command in this process leaves its logging behind."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

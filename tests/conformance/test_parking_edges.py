@@ -111,7 +111,7 @@ async def test_an_event_that_parks_while_the_last_one_leaves_is_not_left_behind(
         return found
 
     if leaves_by == "retry":
-        leaving = asyncio.create_task(payments.parking.run_due())
+        leaving: asyncio.Task[Any] = asyncio.create_task(payments.parking.run_due())
         await at_work.wait()
         monkeypatch.setattr(parking, "promote", slow)
         at_work.clear()

@@ -146,7 +146,7 @@ async def test_a_commit_that_is_refused_raises_and_those_who_wait_go_on(narrow: 
     assert narrow.is_duplicate(first)  # type: ignore[arg-type]
     assert second is None
     assert narrow.is_duplicate(third)  # type: ignore[arg-type]
-    assert "7771" not in "".join(traceback.format_exception(first))  # type: ignore[arg-type]
+    assert "7771" not in "".join(traceback.format_exception(first))
 
 
 @on_a_server
