@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import ClauseElement, Dialect, Executable
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -39,10 +41,16 @@ class PostgresPrepared(Prepared):
     """asyncpg prepares it once on each connection."""
 
     async def fetch(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        return self._rows(await driver_of(connection).fetch(self._sql, *self._values(values)))
+        try:
+            return self._rows(await driver_of(connection).fetch(self._sql, *self._values(values)))
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise IntegrityError(self._sql, None, error) from error
 
     async def execute(self, connection: AsyncConnection, values: Mapping[str, Any]) -> int:
-        status: str = await driver_of(connection).execute(self._sql, *self._values(values))
+        try:
+            status: str = await driver_of(connection).execute(self._sql, *self._values(values))
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise IntegrityError(self._sql, None, error) from error
         return int(status.rpartition(" ")[2])
 
 
