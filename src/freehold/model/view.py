@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -85,11 +85,3 @@ class View:
             return function
 
         return register
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """How far a snapshot was read, for queries that views are rebuilt from."""
-
-    data: list[dict[str, Any]] = field(default_factory=list)
-    next_cursor: str | None = None

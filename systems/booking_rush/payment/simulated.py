@@ -155,23 +155,6 @@ class SimulatedGateway:
         except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidWebhook(str(error)) from error
 
-    def remember(self, charges: Sequence[tuple[UUID, int, int, str]]) -> None:
-        """Take over charges that were made before its books began: payment, amount, amount given back, currency."""
-        with self._lock:
-            self._books.execute("BEGIN")
-            for payment_id, amount, refunded, currency in charges:
-                self._books.execute(
-                    "INSERT OR IGNORE INTO charges (payment_id, status, amount, currency, card, metadata) "
-                    "VALUES (?, 'succeeded', ?, ?, 'tok_visa', '{}')",
-                    (str(payment_id), amount, currency),
-                )
-                if refunded:
-                    self._books.execute(
-                        "INSERT OR IGNORE INTO refunds VALUES (?, ?, ?)",
-                        (f"refund:{payment_id}", f"sim_{payment_id}", refunded),
-                    )
-            self._books.execute("COMMIT")
-
     # --- its webhooks -------------------------------------------------------------------------------------------------
 
     def sign(self, body: bytes) -> str:
