@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import select, update
 
+from freehold.model.errors import DeclarationError
 from freehold.model.problem import Problem
 from freehold.model.service import Service
 from freehold.runtime import faultpoints
 from freehold.runtime.host import Host
-from freehold.runtime.idempotency import IdempotencySettings, Once, Stored
+from freehold.runtime.idempotency import IdempotencySettings, KeyRefused, Once, Stored
 from freehold.runtime.transaction import Tx
 from tests.conformance.seats import (
     Base,
@@ -58,6 +63,21 @@ def take(label: str = "", *, status: int = 201) -> Handler:
 
 async def answer(host: Host, key: Once, handler: Handler) -> Stored:
     return await host.idempotency.answer(host.work(), key, handler)
+
+
+@contextmanager
+def dying_at(point: str) -> Iterator[None]:
+    """Reaching the point ends everything there, as far as a test in the same process can tell."""
+
+    def crash(reached: str) -> None:
+        if reached == point:
+            raise ConnectionAbortedError("the process died")
+
+    faultpoints.on_reach = crash
+    try:
+        yield
+    finally:
+        faultpoints.on_reach = None
 
 
 async def outcome(request: Awaitable[Any]) -> Any:
@@ -172,17 +192,8 @@ async def test_a_refusal_by_what_the_first_one_changed_is_answered_with_the_firs
 @pytest.mark.parametrize("point", ["commit.before", "commit.after"])
 async def test_a_crash_around_the_commit_leaves_both_effect_and_record_or_neither(hall: Hall, point: str) -> None:
     host = await hall.host(A=10)
-
-    def crash(reached: str) -> None:
-        if reached == point:
-            raise ConnectionAbortedError("the process died")
-
-    faultpoints.on_reach = crash
-    try:
-        with pytest.raises(ConnectionAbortedError):
-            await answer(host, once("k"), take())
-    finally:
-        faultpoints.on_reach = None
+    with dying_at(point), pytest.raises(ConnectionAbortedError):
+        await answer(host, once("k"), take())
     survived = int(point == "commit.after")
     assert await state(host, "A") == (10 - survived, survived, survived)
     assert len(await records(host)) == survived
@@ -328,6 +339,62 @@ async def test_an_error_between_frees_the_key_and_a_refusal_is_kept(hall: Hall) 
     assert await records(host) == []
     assert await outcome(in_steps(host, once("k"), between=refusal)) == (402, "DECLINED")
     assert (await in_steps(host, once("k"))).status == 402
+
+
+# --- a step of a handler that makes its own transactions --------------------------------------------------------------
+
+
+class Taken(BaseModel):
+    """What taking a seat answers."""
+
+    left: Decimal
+
+
+async def take_one(tx: Tx) -> Taken:
+    stored = await take()(tx)
+    return Taken(left=json.loads(stored.body)["left"])
+
+
+async def test_a_transaction_with_the_key_happens_once(hall: Hall) -> None:
+    host, other = await hall.host(A=5), await hall.host()
+    first, second = once("k"), once("k")
+    assert await host.work().run(take_one, once=first) == Taken(left=Decimal(4))
+    assert await other.work().run(partial(take_one), once=second) == Taken(left=Decimal(4))
+    assert (first.replayed, second.replayed) == (False, True)
+    assert await state(host, "A") == (4, 1, 1)
+    with pytest.raises(KeyRefused, match="came with another request"):
+        await host.work().run(take_one, once=once("k", body=b"other"))
+
+
+@pytest.mark.parametrize("point", ["commit.before", "commit.after"])
+async def test_a_crash_around_the_keys_transaction_leaves_effect_and_answer_or_neither(hall: Hall, point: str) -> None:
+    host = await hall.host(A=5)
+    with dying_at(point), pytest.raises(ConnectionAbortedError):
+        await host.work().run(take_one, once=once("k"))
+    assert await (await hall.host()).work().run(take_one, once=once("k")) == Taken(left=Decimal(4))
+    assert await state(host, "A") == (4, 1, 1)
+
+
+async def test_a_refusal_of_the_keys_transaction_is_repeated(hall: Hall) -> None:
+    host = await hall.host(A=5)
+    refusals = 0
+
+    async def refuse(tx: Tx) -> Taken:
+        nonlocal refusals
+        refusals += 1
+        raise Problem(409, "CLOSED", "the box office is closed")
+
+    for _ in range(2):
+        with pytest.raises(Problem, match="is closed"):
+            await host.work().run(refuse, once=once("k"))
+    assert refusals == 1
+
+
+async def test_what_a_key_stores_must_have_a_type(hall: Hall) -> None:
+    host = await hall.host(A=5)
+    with pytest.raises(DeclarationError, match="does not say what it returns"):
+        await host.work().run(lambda tx: take_one(tx), once=once("k"))  # noqa: PLW0108
+    assert await state(host, "A") == (5, 0, 0)
 
 
 # --- coalesced calls --------------------------------------------------------------------------------------------------

@@ -11,18 +11,22 @@ without effects.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 from sqlalchemy import Row, Select, Text, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from freehold.model.errors import DeclarationError
 from freehold.model.problem import Problem
 from freehold.runtime.bulk import BulkInsert
 from freehold.runtime.transaction import Tx
@@ -36,6 +40,7 @@ TRY_AGAIN = (408, 425, 429)
 COLUMNS = ("scope", "key", "fingerprint", "status", "body", "created_at", "expires_at")
 
 Identity = tuple[str, str]
+R = TypeVar("R")
 
 
 def fingerprint(method: str, path: str, body: bytes) -> str:
@@ -116,6 +121,18 @@ class IdempotencySettings:
     in_progress: timedelta = timedelta(seconds=60)
 
 
+def _returned(function: Callable[[Tx], Awaitable[R]]) -> TypeAdapter[R]:
+    unwrapped = function.func if isinstance(function, partial) else function
+    kind = inspect.get_annotations(unwrapped, eval_str=True).get("return")
+    if kind is None:
+        raise DeclarationError(
+            getattr(unwrapped, "__qualname__", repr(unwrapped)),
+            "runs with an idempotency key and does not say what it returns",
+            "Annotate it like '-> Accepted'",
+        )
+    return TypeAdapter(kind)
+
+
 class Idempotency:
     """The records of one running service.
 
@@ -157,6 +174,23 @@ class Idempotency:
                     if attempt == 2 or not self._host.engine.is_duplicate(error):
                         raise
         raise AssertionError("unreachable")
+
+    async def run(self, work: Work, once: Once, function: Callable[[Tx], Awaitable[R]]) -> R:
+        """Call the function in a transaction that also stores what it returns; a repeated request gets it again.
+
+        The function's annotation says what that is. Raises like `answer`, and DeclarationError without an annotation.
+        """
+        fresh: list[R] = []
+        kind = _returned(function)
+
+        async def handle(tx: Tx) -> Stored:
+            fresh[:] = [await function(tx)]
+            return Stored(once.status, kind.dump_json(fresh[0], by_alias=True, round_trip=True))
+
+        stored = await self.answer(work, once, handle)
+        if stored.status >= 400:
+            raise stored.problem()
+        return kind.validate_json(stored.body) if once.replayed else fresh[0]
 
     async def _handle(self, once: Once, handler: Callable[[Tx], Awaitable[Stored]], tx: Tx) -> Stored:
         tx.on_open(lambda connection: self._lock(once, connection))

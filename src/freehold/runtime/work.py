@@ -78,8 +78,19 @@ class Work:
         if kept is not None:
             raise kept
 
-    async def run(self, function: Callable[[Tx], Awaitable[R]], *, readonly: bool = False) -> R:
-        """Call the function in a transaction; the whole of it again when the database reports a lost race."""
+    async def run(
+        self, function: Callable[[Tx], Awaitable[R]], *, readonly: bool = False, once: Once | None = None
+    ) -> R:
+        """Call the function in a transaction; the whole of it again when the database reports a lost race.
+
+        Args:
+            function: gets the transaction.
+            readonly: it only reads.
+            once: the idempotency key that the request came with: what the function returns is stored in its own
+                transaction, and a repeated request gets that, without calling it.
+        """
+        if once is not None:
+            return await self._host.idempotency.run(self, once, function)
         for attempt in range(1, CONFLICT_TRIES + 1):
             try:
                 async with self.transaction(readonly=readonly) as tx:

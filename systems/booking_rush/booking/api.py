@@ -91,7 +91,7 @@ async def _wish(
 
 @booking.post("/saga/bookings", access=user, status_code=202, idempotency="required", invalid=_INVALID)
 async def book_and_pay(
-    body: BookAndPayIn, caller: User, work: Work, snapshots: ZoneSnapshots, settings: BookingSettings
+    body: BookAndPayIn, caller: User, work: Work, once: Once, *, snapshots: ZoneSnapshots, settings: BookingSettings
 ) -> SagaAccepted:
     """Reserve, pay and confirm in one request; it is carried out after the answer."""
     wish = await _wish(body, caller, work, snapshots, settings)
@@ -110,8 +110,11 @@ async def book_and_pay(
         method=body.payment_method,
         card_token=body.card_token,
     )
-    saga_id = await work.run(lambda tx: tx.start(booking_saga, data))
-    return SagaAccepted(saga_id=saga_id, booking_id=wish.booking_id)
+
+    async def start(tx: Tx) -> SagaAccepted:
+        return SagaAccepted(saga_id=await tx.start(booking_saga, data), booking_id=wish.booking_id)
+
+    return await work.run(start, once=once)
 
 
 @booking.get("/saga/bookings/{saga_id}", access=user)
@@ -140,7 +143,7 @@ async def get_saga(saga_id: UUID, tx: Tx, caller: User) -> SagaOut:
 
 
 @booking.post("/bookings/{id}/confirm", access=owner(Booking.user_id), idempotency="required", errors=[402, 410])
-async def confirm(id: UUID, body: ConfirmBooking, work: Work, settings: BookingSettings) -> Confirmed:
+async def confirm(id: UUID, body: ConfirmBooking, work: Work, once: Once, settings: BookingSettings) -> Confirmed:
     """Confirm a booking that was paid for, without waiting for the payment's event."""
     payment = await _succeeded_payment(id, work) if settings.confirm_requires_payment else None
 
@@ -155,7 +158,7 @@ async def confirm(id: UUID, body: ConfirmBooking, work: Work, settings: BookingS
         sold = lifecycle.confirm(held, payment.payment_id if payment else body.payment_id, tx)
         return Confirmed(booking_id=id, confirmed_at=sold.confirmed_at, confirmation_code=sold.confirmation_code)
 
-    return await work.run(confirm_paid)
+    return await work.run(confirm_paid, once=once)
 
 
 async def _succeeded_payment(booking_id: UUID, work: Work) -> PaymentInfo | None:

@@ -137,7 +137,9 @@ async def test_scenario_14_bad_input_writes_nothing(app: Catalogue) -> None:
     for method, path, body in bad:
         answer = await app.http.request(method, f"/api/v1{path}", headers=olga.headers, json=body)
         problem(answer, 400, "BAD_REQUEST")
-    malformed = await app.http.post("/api/v1/events", headers=olga.headers, content=b'{"name": ')
+    malformed = await app.http.post(
+        "/api/v1/events", headers=olga.headers | {"content-type": "application/json"}, content=b'{"name": '
+    )
     problem(malformed, 400, "BAD_REQUEST")
     assert await _rows(app) == before
 
