@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from freehold import Event, Money, Portable, Service, System, Tx
+from freehold import BulkInsert, Event, Money, Portable, Service, System, Tx
 from freehold.buses.local import LocalBus
 from freehold.deploy.unit import Unit
 from freehold.engines import open_engine
@@ -44,6 +44,7 @@ class OrderPlaced(Event, name="order.placed", topic="orders", key="order_id"):
 
 
 ADDED = insert(Payment)
+ADDED_TOGETHER = BulkInsert(PaymentsBase.metadata.tables["payments"], ["order_id", "amount"])
 TOTAL = Decimal("99.90")
 
 
@@ -54,7 +55,8 @@ async def record(event: OrderPlaced, tx: Tx) -> None:
 
 async def record_many(events: list[OrderPlaced], tx: Tx) -> None:
     """The rows of many events in one statement."""
-    await tx.execute(ADDED, [{"order_id": event.order_id, "amount": event.total} for event in events])
+    rows = [{"order_id": event.order_id, "amount": event.total} for event in events]
+    await ADDED_TOGETHER(await tx.connection(), rows)
 
 
 def shop(*, batch: int | None = None) -> System:

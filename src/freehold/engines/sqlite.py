@@ -33,7 +33,7 @@ from sqlalchemy.sql.schema import Table
 from sqlalchemy.types import TypeEngine
 
 from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
-from freehold.engines.prepared import SqlitePrepared
+from freehold.engines.prepared import SqlitePrepared, driver_of
 from freehold.engines.sqlite_dialect import connect
 from freehold.model.errors import ConfigurationError
 
@@ -48,18 +48,25 @@ _DUPLICATES = (
 )
 _INT64 = 1 << 63
 _MAGIC = b"SQLite format 3\0"
+LOOK_EVERY = 128
+"""Commits between two looks at the size of the write-ahead log."""
+PAUSE = 0.1
+"""Seconds that reads wait, at most, while it is begun anew."""
 
 
 class SqliteEngine(SqlEngine):
     """One file in WAL mode with synchronous=FULL: what has been committed survives a power failure.
 
     `readers` bounds the connections that read at the same time. `busy_timeout` is how many seconds a transaction waits
-    for the file, be it for this process's earlier writers or for another process; then it fails as a conflict.
+    for the file, be it for this process's earlier writers or for another process; then it fails as a conflict. Beyond
+    `wal_limit` bytes the write-ahead log is begun anew: reads that always overlap would let it grow for ever.
     """
 
     dialect = "sqlite"
 
-    def __init__(self, url: URL, *, readers: int = 4, busy_timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: URL, *, readers: int = 4, busy_timeout: float = 10.0, wal_limit: int = 64 * 1024 * 1024
+    ) -> None:
         if not url.database or url.database == ":memory:":
             raise ConfigurationError("database", "SQLite needs a file", "Write sqlite:///path/to/service.db")
         path = Path(url.database).absolute()
@@ -79,6 +86,22 @@ class SqliteEngine(SqlEngine):
         self._busy_timeout = busy_timeout
         self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._holder: asyncio.Task[Any] | None = None
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._wal_limit = wal_limit
+        self._commits = 0
+        self._reads = 0
+        self._pause: asyncio.Future[None] | None = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection, None]:
+        if self._pause is not None:
+            await asyncio.wait([self._pause])
+        self._reads += 1
+        try:
+            async with super().read() as connection:
+                yield connection
+        finally:
+            self._reads -= 1
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection, None]:
@@ -93,8 +116,27 @@ class SqliteEngine(SqlEngine):
                     await connection.rollback()
                     raise
                 await connection.commit()
+                self._commits += 1
+                if self._commits % LOOK_EVERY == 0:
+                    await self._begin_wal_anew(connection)
             finally:
                 await connection.close()
+
+    async def _begin_wal_anew(self, connection: AsyncConnection) -> None:
+        """Let no read begin until those under way have ended, for a moment; where one does not, it is tried later."""
+        if not self._wal.exists() or self._wal.stat().st_size < self._wal_limit:
+            return
+        pause = self._pause = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(PAUSE):
+                while self._reads:
+                    await asyncio.sleep(0.001)
+            driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except TimeoutError:
+            pass
+        finally:
+            self._pause = None
+            pause.set_result(None)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None, None]:

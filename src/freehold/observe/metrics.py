@@ -5,7 +5,8 @@ Labels take few values only: names from declarations, route templates, statuses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -88,14 +89,14 @@ class Metrics:
 
     def published(self, service: str, events: Iterable[str]) -> None:
         """Events of these types are marked as published."""
-        for event in events:
-            self._published.labels(service, event).inc()
+        for event, count in Tally(events).items():
+            self._published.labels(service, event).inc(count)
 
-    def handled(self, service: str, handler: str, ages: Iterable[float]) -> None:
+    def handled(self, service: str, handler: str, ages: Sequence[float]) -> None:
         """A handler committed events that are so many seconds old."""
-        handled, seconds = self._handled.labels(service, handler), self._commit_to_handler.labels(service, handler)
+        self._handled.labels(service, handler).inc(len(ages))
+        seconds = self._commit_to_handler.labels(service, handler)
         for age in ages:
-            handled.inc()
             seconds.observe(max(age, 0.0))
 
     def failed(self, service: str, handler: str) -> None:

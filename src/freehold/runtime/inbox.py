@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam
+from sqlalchemy import Insert, bindparam, func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.model.ports import Engine
@@ -20,7 +21,6 @@ class Inbox:
     """The `consumed_events` of one service."""
 
     def __init__(self, engine: Engine, tables: FrameworkTables) -> None:
-        self._engine = engine
         self._table = tables.consumed
         row: dict[str, Any] = {
             "event_id": bindparam("event"),
@@ -28,6 +28,7 @@ class Inbox:
             "consumed_at": bindparam("now"),
         }
         self._one = engine.prepare(engine.insert_new(self._table, [row], key=KEY))
+        self._many = engine.prepare(self._from_array()) if engine.dialect == "postgresql" else None
 
     async def mark(self, connection: AsyncConnection, consumer: str, event_id: UUID, now: datetime) -> bool:
         """Mark one event; whether it was new."""
@@ -36,7 +37,21 @@ class Inbox:
     async def mark_all(
         self, connection: AsyncConnection, consumer: str, event_ids: Sequence[UUID], now: datetime
     ) -> set[UUID]:
-        """Mark events, in one statement; the ids of those that were new."""
-        rows = [{"event_id": event_id, "consumer_name": consumer, "consumed_at": now} for event_id in event_ids]
-        inserted = await connection.execute(self._engine.insert_new(self._table, rows, key=KEY))
-        return {row.event_id for row in inserted}
+        """Mark events that differ, by one statement where statements cross a wire; the ids of those that were new."""
+        if self._many is None:
+            return {event_id for event_id in event_ids if await self.mark(connection, consumer, event_id, now)}
+        values = {"events": list(event_ids), "consumer": consumer, "now": now}
+        return {event_id for (event_id,) in await self._many.fetch(connection, values)}
+
+    def _from_array(self) -> Insert:
+        """Compiled and prepared once, for any number of events: rows of values would be, for each number anew."""
+        columns = self._table.c
+        events = bindparam("events", type_=postgresql.ARRAY(columns.event_id.type, dimensions=1))
+        consumer, now = (
+            bindparam("consumer", type_=columns.consumer_name.type),
+            bindparam("now", type_=columns.consumed_at.type),
+        )
+        new = postgresql.insert(self._table).from_select(
+            ["event_id", "consumer_name", "consumed_at"], select(func.unnest(events), consumer, now)
+        )
+        return new.on_conflict_do_nothing(index_elements=list(KEY)).returning(columns.event_id)

@@ -80,3 +80,36 @@ async def test_a_full_disk_or_a_failing_one_is_unavailable_and_a_broken_statemen
         error.sqlite_errorcode = code
         assert engine.is_unavailable(error) is away
         assert not engine.is_conflict(error)
+
+
+async def test_reads_that_always_overlap_do_not_let_the_write_ahead_log_grow_for_ever(tmp_path: Path) -> None:
+    limit = 256 * 1024
+    engine = open_engine(f"sqlite:///{tmp_path}/busy.db", wal_limit=limit)
+    async with engine.write() as connection:
+        await connection.execute(text("CREATE TABLE counters (value INTEGER)"))
+        await connection.execute(text("INSERT INTO counters VALUES (0)"))
+    over = asyncio.Event()
+    snapshots: list[list[int]] = []
+
+    async def look() -> None:
+        """One read after another, each open while the other's begins."""
+        while not over.is_set():
+            async with engine.read() as connection:
+                seen = [await connection.scalar(text("SELECT value FROM counters"))]
+                await asyncio.sleep(0.002)
+                seen.append(await connection.scalar(text("SELECT value FROM counters")))
+            snapshots.append(seen)
+
+    readers = [asyncio.create_task(look()) for _ in range(3)]
+    longest = 0
+    for _ in range(1_500):
+        await count_up(engine)
+        await asyncio.sleep(0)
+        longest = max(longest, (tmp_path / "busy.db-wal").stat().st_size)
+    over.set()
+    await asyncio.gather(*readers)
+    assert await value_of(engine) == 1_500
+    assert longest < 4 * limit
+    assert len(snapshots) > 10
+    assert all(first == second for first, second in snapshots), "a read saw two states"
+    await engine.close()
