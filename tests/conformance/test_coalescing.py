@@ -175,6 +175,27 @@ async def test_calls_gather_while_a_batch_commits_up_to_the_limit(hall: Hall) ->
     assert await all_of(*rest) == [10] * 20 + [5] * 5
 
 
+async def test_who_was_just_answered_meets_those_who_waited_meanwhile(hall: Hall) -> None:
+    host = await hall.host(A=100)
+    started, proceed = asyncio.Event(), asyncio.Event()
+    entered = hold_first_batch(host, started, proceed, max_batch=100)
+
+    async def comes_back() -> tuple[int, int]:
+        first = await entered(0)
+        for _ in range(20):  # the way to the caller and back
+            await asyncio.sleep(0)
+        return first, await entered(0)
+
+    one = asyncio.create_task(comes_back())
+    await asyncio.wait_for(started.wait(), DEADLINE)
+    await asyncio.sleep(0.1)  # a twentieth of it is more than those turns of the loop take
+    rest = [asyncio.create_task(entered(n)) for n in range(1, 8)]
+    await asyncio.sleep(0)
+    proceed.set()
+    assert await one == (1, 8)
+    assert await all_of(*rest) == [8] * 7
+
+
 async def test_max_wait_is_an_age_and_a_full_batch_waits_no_longer(hall: Hall) -> None:
     host = await hall.host(A=1000)
     proceed = asyncio.Event()

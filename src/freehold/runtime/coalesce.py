@@ -1,7 +1,9 @@
 """Many concurrent calls on one hot row become one transaction that decides them in order.
 
 The calls of a key gather while the batch before theirs commits: a batch is as large as the load makes it, and a call
-that comes alone waits for nothing. Which calls meet is chance. The function locks the row they contend for, and so
+that comes alone waits for nothing. Callers who were just answered together often ask again together; the next batch
+waits a fraction of a batch's time for them, or a few callers would halve their own throughput: one of them makes a
+batch alone, and the others the next. Which calls meet is chance. The function locks the row they contend for, and so
 several processes stay correct.
 """
 
@@ -52,14 +54,25 @@ class _Call:
             self.answer.set_result(answer)
 
 
+COME_BACK = 0.25
+"""The share of a batch's time that the next one waits for those who were in it."""
+LONGEST_COME_BACK = 0.005
+"""Seconds, at most."""
 _Leader = tuple[_Call, Once]
 """The first call of its key in a batch, and that key."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    """The calls of one key that wait for their batch; it exists while there are any."""
+    """The calls of one key that wait for their batch; it exists while there are any.
 
+    Args:
+        enough: with so many calls the next batch starts at once.
+        until: when it starts with fewer, on the loop's clock.
+    """
+
+    enough: int
+    until: float
     waiting: deque[_Call] = field(default_factory=deque)
     full: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -101,13 +114,13 @@ class Coalescer:
         key = self._declared.key(argument)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane()
+            lane = self._lanes[key] = self._open(call)
             # Without the first caller's context variables: its trace and log fields are not those of the others.
             task = loop.create_task(self._serve(key, lane), context=Variables())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         lane.waiting.append(call)
-        if len(lane.waiting) >= self._declared.max_batch:
+        if len(lane.waiting) >= lane.enough:
             lane.full.set()
         return await call.answer
 
@@ -121,30 +134,47 @@ class Coalescer:
 
     # --- which calls meet ---------------------------------------------------------------------------------------------
 
+    def _open(self, first: _Call) -> _Lane:
+        """A lane for a call that finds none: it waits for others only where `max_wait` says so."""
+        return _Lane(
+            self._declared.max_batch if self._declared.max_wait else 1, first.arrived + self._declared.max_wait
+        )
+
     async def _serve(self, key: Hashable, lane: _Lane) -> None:
-        """Batch after batch until nobody waits."""
+        """Batch after batch until nobody waits, and nobody comes back who was just answered."""
         batch: Sequence[_Call] = ()
         try:
-            while lane.waiting:
-                if self._declared.max_wait:
-                    await self._gather(lane)
+            while True:
+                await self._gather(lane)
                 batch = self._take(lane)
-                if batch:
-                    await self._decide(batch)
-                    # Those just answered may have more to ask: they come before the next batch is taken.
-                    await asyncio.sleep(0)
+                if not batch:
+                    break
+                began = asyncio.get_running_loop().time()
+                await self._decide(batch)
+                self._expect(lane, len(batch), began)
+                # Those just answered may have more to ask: they come before the next batch is taken.
+                await asyncio.sleep(0)
         finally:
             del self._lanes[key]
             for call in (*batch, *lane.waiting):
                 call.answer.cancel()  # only when this task was cancelled is one of them still open
 
+    def _expect(self, lane: _Lane, answered: int, began: float) -> None:
+        """After a batch: everybody who was in it may come back, for a while that is short beside what it took."""
+        now = asyncio.get_running_loop().time()
+        if self._declared.max_wait:
+            lane.until = lane.waiting[0].arrived + self._declared.max_wait if lane.waiting else now
+        else:
+            lane.enough = min(answered + len(lane.waiting), self._declared.max_batch)
+            lane.until = now + min((now - began) * COME_BACK, LONGEST_COME_BACK)
+
     async def _gather(self, lane: _Lane) -> None:
-        """Until the first call has waited its time, or the batch is full."""
-        if len(lane.waiting) >= self._declared.max_batch or self._draining:
+        """Until enough calls wait, or it has been long enough."""
+        if len(lane.waiting) >= lane.enough or self._draining:
             return
         lane.full.clear()
         try:
-            async with asyncio.timeout_at(lane.waiting[0].arrived + self._declared.max_wait):
+            async with asyncio.timeout_at(lane.until):
                 await lane.full.wait()
         except TimeoutError:
             pass
