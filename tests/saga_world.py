@@ -163,10 +163,11 @@ CONFIRM = Step("confirm", do=confirm, undo=unconfirm, retries=2)
 APPROVE = Step("approve", ok=Approved, fail=Denied, timeout="1h")
 
 
-def checkout(*steps: Step, version: int = 1, former: tuple[Saga, ...] = ()) -> Saga:
+def checkout(*steps: Step, version: int = 1, former: tuple[Saga, ...] = (), deadline: str | None = None) -> Saga:
     return Saga(
-        "checkout", key="order_id", starts_on=OrderPlaced, data=Checkout, steps=steps, version=version, former=former
-    )
+        "checkout", key="order_id", starts_on=OrderPlaced, data=Checkout, steps=steps, version=version, former=former,
+        deadline=deadline,
+    )  # fmt: skip
 
 
 warehouse = Service(
@@ -235,8 +236,8 @@ class Hands:
 class World:
     """The two services on their databases; nothing travels and no time passes unless the test says so."""
 
-    def __init__(self, shop: Engine, depot: Engine, *steps: Step) -> None:
-        self.saga = checkout(*steps)
+    def __init__(self, shop: Engine, depot: Engine, *steps: Step, deadline: str | None = None) -> None:
+        self.saga = checkout(*steps, deadline=deadline)
         self.clock = Hands()
         self.mood = Mood()
         self.shop_engine = shop

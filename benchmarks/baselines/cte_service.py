@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -113,7 +114,8 @@ async def app(url: str, folder: str) -> AsyncIterator[object]:
     pool = await asyncpg.create_pool(url, min_size=CONNECTIONS, max_size=CONNECTIONS, server_settings={"jit": "off"})
     await pool.execute(SCHEMA)
     await pool.execute("INSERT INTO zones VALUES ($1, $2, $3, 0)", UUID(ZONE), UUID(EVENT), SEATS)
-    system = System("cte", services=[cte], auth="cte", gateway=booking_rush.gateway)
+    gateway = replace(booking_rush.gateway, queue=None)
+    system = System("cte", services=[cte], auth="cte", gateway=gateway)
     unused = open_engine(f"sqlite:///{Path(folder) / 'unused.sqlite'}")
     host = Host(system, cte, unused, given={Database: Database(pool)})
     yield service_app(host, verifier=identities(folder).verifier())

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from freehold.deploy.standalone import Inbox as Inbox
     from freehold.deploy.standalone import Outbox as Outbox
     from freehold.deploy.standalone import delivery as delivery
+    from freehold.http.event_stream import EventStream as EventStream
+    from freehold.identity.key_ring import KeyRing as KeyRing
     from freehold.identity.passwords import Passwords as Passwords
     from freehold.identity.refresh import RefreshState as RefreshState
     from freehold.identity.refresh import Verdict as Verdict
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from freehold.identity.tokens import TokenIssuer as TokenIssuer
     from freehold.identity.tokens import TokenVerifier as TokenVerifier
     from freehold.identity.verification import InvalidToken as InvalidToken
+    from freehold.identity.verification import TokenExpired as TokenExpired
     from freehold.model.access import User as User
     from freehold.model.access import internal as internal
     from freehold.model.access import owner as owner
@@ -47,6 +50,17 @@ if TYPE_CHECKING:
     from freehold.model.errors import DeclarationError as DeclarationError
     from freehold.model.errors import Unavailable as Unavailable
     from freehold.model.ids import uuid7 as uuid7
+    from freehold.model.load import LoadAnswer as LoadAnswer
+    from freehold.model.load import LoadAsk as LoadAsk
+    from freehold.model.load import LoadMark as LoadMark
+    from freehold.model.load import LoadNote as LoadNote
+    from freehold.model.load import LoadPause as LoadPause
+    from freehold.model.load import LoadPhase as LoadPhase
+    from freehold.model.load import LoadReport as LoadReport
+    from freehold.model.load import LoadScript as LoadScript
+    from freehold.model.load import LoadShape as LoadShape
+    from freehold.model.load import LoadShapes as LoadShapes
+    from freehold.model.load import LoadStage as LoadStage
     from freehold.model.messages import Command as Command
     from freehold.model.messages import Event as Event
     from freehold.model.messages import Query as Query
@@ -61,10 +75,13 @@ if TYPE_CHECKING:
     from freehold.model.service import Service as Service
     from freehold.model.soft_refs import soft_ref as soft_ref
     from freehold.model.system import Gateway as Gateway
+    from freehold.model.system import QueuePass as QueuePass
     from freehold.model.system import RateLimit as RateLimit
     from freehold.model.system import System as System
     from freehold.model.view import Change as Change
     from freehold.model.view import View as View
+    from freehold.observe.metrics import counter as counter
+    from freehold.observe.metrics import gauge as gauge
     from freehold.runtime.bulk import BulkInsert as BulkInsert
     from freehold.runtime.context import Context as Context
     from freehold.runtime.idempotency import Once as Once
@@ -76,24 +93,29 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "deploy.standalone": "Inbox Outbox delivery",
+    "http.event_stream": "EventStream",
+    "identity.key_ring": "KeyRing",
     "identity.passwords": "Passwords",
     "identity.refresh": "RefreshState Verdict hash_refresh_token judge new_refresh_token",
     "identity.signatures": "InvalidSignature TimedSignature",
     "identity.tokens": "TokenIssuer TokenVerifier",
-    "identity.verification": "InvalidToken",
+    "identity.verification": "InvalidToken TokenExpired",
     "model.access": "User internal owner permission public role signature user",
     "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Point Portable TimeOfDay Timestamp UtcDateTime "
     "round_money",
     "model.errors": "ConfigurationError DeclarationError Unavailable",
     "model.ids": "uuid7",
+    "model.load": "LoadAnswer LoadAsk LoadMark LoadNote LoadPause LoadPhase LoadReport "
+    "LoadScript LoadShape LoadShapes LoadStage",
     "model.messages": "Command Event Query",
     "model.ports": "Clock DataFolder SystemClock",
     "model.problem": "Problem not_found",
     "model.saga": "Saga Step",
     "model.service": "Retry Service",
     "model.soft_refs": "soft_ref",
-    "model.system": "Gateway RateLimit System",
+    "model.system": "Gateway QueuePass RateLimit System",
     "model.view": "Change View",
+    "observe.metrics": "counter gauge",
     "runtime.bulk": "BulkInsert",
     "runtime.context": "Context",
     "runtime.idempotency": "Once",

@@ -7,6 +7,7 @@ changes nothing. Copies in other services come about as always: from the events 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from random import Random
 from typing import Any, Literal
 from uuid import UUID
@@ -33,6 +34,8 @@ from systems.booking_rush.demo_rows import (
     tenant,
 )
 from systems.booking_rush.notification.tables import SalesFact
+from systems.booking_rush.payment.gateway import PaymentGateway, smallest_unit
+from systems.booking_rush.payment.simulated import SimulatedGateway
 from systems.booking_rush.payment.tables import Payment
 from systems.booking_rush.ticket import facts as ticket_facts
 from systems.booking_rush.ticket.tables import Category, Event, Show, Zone
@@ -91,6 +94,7 @@ async def store(works: Mapping[str, Work], made: DataSet, progress: Progress) ->
     """Insert what is missing: the bookings first, before the catalogue's events make others count its seats."""
     auth, ticket, booking, payment = (works[name] for name in ("auth", "ticket", "booking", "payment"))
     tell_shows, tell_zones = _tellers(made)
+    _tell_gateway(payment, made.payments)
     if "notification" in works:
         await _insert_missing(works["notification"], SalesFact.booking_id, list(made.sales()), _nothing, progress)
     for work, key, rows, tell in (
@@ -124,6 +128,16 @@ async def _insert_missing(
         await work.run(insert_new)
         done += len(chunk)
         progress(table.__tablename__, done, len(rows))
+
+
+def _tell_gateway(payment: Work, payments: Sequence[Row]) -> None:
+    """What the simulated gateway never charged it could not give back."""
+    gateway = payment.use(PaymentGateway)  # type: ignore[type-abstract]  # the provided one
+    if isinstance(gateway, SimulatedGateway):
+        paid = (row for row in payments if row["gateway"] == gateway.name)
+        gateway.remember(
+            (row["id"], smallest_unit(row["amount"]), smallest_unit(row["refund_amount"] or Decimal(0))) for row in paid
+        )
 
 
 # --- what the new rows make known -------------------------------------------------------------------------------------

@@ -294,7 +294,7 @@ def _payment(booking: Row, ending: str, at: datetime) -> Row:
         "id": demo_id("payment", number), "booking_id": booking["id"], "user_id": booking["user_id"],
         "tenant_id": booking["tenant_id"], "amount": booking["total_amount"], "currency": "THB",
         "method": "credit_card", "status": status, "gateway": "simulated" if paid else None,
-        "gateway_payment_id": f"sim_demo_{number}" if paid else None, "gateway_charge_id": None,
+        "gateway_payment_id": f"sim_{demo_id('payment', number)}" if paid else None, "gateway_charge_id": None,
         "gateway_response": None, "idempotency_key": None, "card_last_four": "4242" if paid else None,
         "card_brand": "visa" if paid else None, "initiated_at": at,
         "processed_at": at + timedelta(minutes=1) if paid else None,

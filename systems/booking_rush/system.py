@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freehold import Gateway, RateLimit, System
+from freehold import Gateway, QueuePass, RateLimit, System
 from systems.booking_rush.auth.service import auth
 from systems.booking_rush.booking.service import booking
 from systems.booking_rush.notification.service import notification
@@ -18,6 +18,7 @@ system = System(
     tenant_free_roles=("super_admin",),
     invalid_status=400,
     data_sets="systems.booking_rush.demo:load",
+    load_shapes="systems.booking_rush.load_shapes:SHAPES",
     gateway=Gateway(
         prefix="/api/v1",
         timeout=30.0,
@@ -31,6 +32,7 @@ system = System(
             "/zones": 15.0,
             "/admin": 60.0,
             "/payments": 60.0,
+            "/queue": 300.0,
             "/notifications": 15.0,
             "/analytics": 15.0,
         },
@@ -41,5 +43,6 @@ system = System(
             RateLimit("/events", per_second=2000, burst=200, methods=("GET",)),
             RateLimit("/auth", per_second=20, burst=5, methods=("POST",)),
         ],
+        queue=QueuePass(paths=("/bookings",), methods=("POST", "PUT"), issuer="booking"),
     ),
 )

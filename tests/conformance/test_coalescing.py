@@ -188,7 +188,7 @@ async def test_who_was_just_answered_meets_those_who_waited_meanwhile(hall: Hall
 
     one = asyncio.create_task(comes_back())
     await asyncio.wait_for(started.wait(), DEADLINE)
-    await asyncio.sleep(0.1)  # a twentieth of it is more than those turns of the loop take
+    await asyncio.sleep(0.1)  # a batch that takes so long waits longer than those turns of the loop take
     rest = [asyncio.create_task(entered(n)) for n in range(1, 8)]
     await asyncio.sleep(0)
     proceed.set()

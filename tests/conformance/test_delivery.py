@@ -297,7 +297,7 @@ async def test_a_broken_event_is_dead_at_once_and_names_what_is_wrong(shop: Shop
     await shop.settle()
     assert sorted(await shop.seen()) == [1, 2]
     (letter,) = await shop.units["payments"].dead_letters.list()
-    assert letter.error.startswith("order_id:")
+    assert letter.error.startswith("Placed.order_id:")
 
 
 # --- deadlocks, leases, relays --------------------------------------------------------------------------------------------

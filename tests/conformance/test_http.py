@@ -18,6 +18,7 @@ from freehold import Context, Problem, Query, Unavailable
 from freehold.engines import open_engine
 from freehold.http import HttpCaller
 from freehold.http.breaker import Breaker
+from freehold.observe.metrics import METRICS
 from freehold.runtime.context import NOBODY, Asking
 from tests.databases import Databases
 from tests.unit.http.library import ALICE, BOB, CAROL, Book, BookInfo, CountPages, FindBooks, GetBook, World, client
@@ -51,6 +52,17 @@ async def ask(world: World, request: pytest.FixtureRequest) -> AsyncIterator[Ask
         return
     async with wire(world) as caller:
         yield through(caller)
+
+
+async def test_a_call_is_measured_whichever_way_it_goes(world: World, ask: Ask) -> None:
+    def count(outcome: str) -> float:
+        labels = {"service": "desk", "query": "GetBook", "outcome": outcome}
+        return METRICS.registry.get_sample_value("freehold_call_seconds_count", labels) or 0.0
+
+    before = count("refused"), count("answered")
+    with pytest.raises(Problem):
+        await ask(GetBook(book_id=UUID(int=404)))
+    assert (count("refused"), count("answered")) == (before[0] + 1, before[1])
 
 
 @asynccontextmanager

@@ -390,6 +390,33 @@ async def test_a_refusal_of_the_keys_transaction_is_repeated(hall: Hall) -> None
     assert refusals == 1
 
 
+async def test_the_steps_of_a_request_happen_once_each_through_a_crash_between_them(hall: Hall) -> None:
+    host = await hall.host(A=5)
+    died: list[int] = []
+
+    async def request(host: Host, key: Once) -> Taken:
+        async def both() -> Taken:
+            await host.work().run(take_one, once=key.step("first"))
+            if not died:
+                died.append(1)
+                raise asyncio.CancelledError
+            return await host.work().run(partial(take_one), once=key.step("second"))
+
+        return await host.work().in_steps(both, once=key)
+
+    with pytest.raises(asyncio.CancelledError):
+        await request(host, once("k"))
+    hall.clock.advance(seconds=60)
+    again, repeated, other = once("k"), once("k"), once("k#first", scope="bob")
+    assert await request(host, again) == Taken(left=Decimal(3))
+    assert await request(await hall.host(), repeated) == Taken(left=Decimal(3))
+    assert (again.replayed, repeated.replayed) == (False, True)
+    assert await state(host, "A") == (3, 2, 2)
+    assert await request(host, other) == Taken(left=Decimal(1))
+    with pytest.raises(KeyRefused, match="came with another request"):
+        await request(host, once("k", body=b"other"))
+
+
 async def test_what_a_key_stores_must_have_a_type(hall: Hall) -> None:
     host = await hall.host(A=5)
     with pytest.raises(DeclarationError, match="does not say what it returns"):

@@ -16,6 +16,7 @@ from freehold.buses.local import LocalBus
 from freehold.deploy.unit import Unit
 from freehold.model.envelope import Envelope
 from freehold.runtime import dead_letters, parking
+from freehold.runtime.dead_letters import Replayed, Sweep
 from freehold.runtime.host import Host
 from freehold.runtime.parking import Parking
 from tests.conformance.shop import DEADLINE, Placed, Shop, open_shop, placed
@@ -349,9 +350,33 @@ async def test_two_dead_letters_of_one_event_are_both_replayed(shop: Shop) -> No
     letters = shop.units["payments"].dead_letters
     assert len(await letters.list()) == 2
     shop.curable = True
-    assert await letters.replay_all(by="test") == 2
+    assert await letters.replay_all(by="test") == Sweep(resolved=2, skipped=0)
     await shop.retry(seconds=5)
     assert await shop.seen() == [1]
+
+
+async def test_all_are_replayed_but_for_what_somebody_else_resolves_meanwhile(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.handle("pay", retry=Retry(times=1))
+    await shop.start()
+    for number in range(1, 4):
+        await deliver(shop, placed(number, poison=True))
+    letters = shop.units["payments"].dead_letters
+    first, second, _ = await letters.list()
+    replay = letters.replay
+
+    async def with_another_operator(letter_id: UUID, *, by: str) -> Replayed:
+        if letter_id == first.id:
+            await letters.discard(second.id, by="somebody else")
+        return await replay(letter_id, by=by)
+
+    monkeypatch.setattr(letters, "replay", with_another_operator)
+    shop.curable = True
+    assert await letters.replay_all(by="test") == Sweep(resolved=2, skipped=1)
+    await shop.retry(seconds=5)
+    assert sorted(await shop.seen()) == [1, 3]
+    assert (await letters.get(second.id)).resolved_by == "somebody else"
 
 
 async def test_a_type_that_its_handler_no_longer_takes_dies_with_its_name(shop: Shop) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +15,7 @@ from sqlalchemy import text
 from freehold.model.saga import Step
 from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
+from freehold.runtime.dead_letters import DeadLetters
 from freehold.runtime.saga_machine import SagaSettings
 from freehold.runtime.transaction import MisuseError, Tx
 from freehold.runtime.work import CONFLICT_TRIES
@@ -42,8 +45,9 @@ Make = Callable[..., Awaitable[World]]
 
 @pytest.fixture
 def make(databases: Databases) -> Make:
-    async def make(*steps: Step) -> World:
-        return await World(await databases.open("shop"), await databases.open("warehouse"), *steps).create()
+    async def make(*steps: Step, deadline: str | None = None) -> World:
+        shop, depot = await databases.open("shop"), await databases.open("warehouse")
+        return await World(shop, depot, *steps, deadline=deadline).create()
 
     return make
 
@@ -305,6 +309,81 @@ async def test_a_step_that_is_not_critical_may_fail(make: Make) -> None:
     assert await world.status() == "completed"
     assert await world.effects() == {"reserve": 1, "charge": 1}
     assert "gift: skipped" in await world.history()
+
+
+async def test_a_command_that_nobody_answers_is_left_as_a_dead_letter_and_its_replay_is_the_same_command(
+    make: Make,
+) -> None:
+    world = await make(GIFT, CONFIRM)
+    await world.place()
+    (sent,) = await world.pending()
+    world.later(30)
+    await world.shop.sagas.run_due()
+    assert await world.status() == "completed"
+    assert await world.effects() == {"confirm": 1}
+
+    letters = DeadLetters(world.shop)
+    (letter,) = await letters.list()
+    assert (letter.direction, letter.consumer_name, letter.event_type) == ("publish", "saga.checkout", "gift.add")
+    assert (letter.event_id, letter.error) == (sent.event_id, "gift: no answer in time")
+    await world.deliver(sent)  # it was only late
+    await letters.replay(letter.id, by="ann@example.com")
+    for envelope in await world.sent(world.shop):
+        await world.deliver(envelope)
+    await world.settle()
+    assert await world.effects() == {"confirm": 1, "gift": 1}
+    assert await letters.list() == []
+
+
+async def test_a_command_that_is_refused_for_good_is_left_as_a_dead_letter_and_its_replay_is_another_try(
+    make: Make,
+) -> None:
+    world = await make(replace(GIFT, retries=1), CONFIRM)
+    world.mood.refuses = {"gift"}
+    await world.place()
+    await world.settle()
+    world.later(1)
+    await world.settle()
+    assert (await world.status(), world.mood.calls["gift"]) == ("completed", 2)
+
+    letters = DeadLetters(world.shop)
+    (letter,) = await letters.list()
+    assert (letter.retry_count, letter.error) == (2, "gift: gift.missing")
+    world.mood.refuses.clear()
+    await letters.replay(letter.id, by="ann@example.com")
+    await world.settle()
+    assert await world.effects() == {"confirm": 1, "gift": 1}
+
+
+async def test_the_deadline_of_a_saga_ends_its_waiting(make: Make) -> None:
+    world = await make(RESERVE, APPROVE, deadline="40s")
+    await world.place()
+    await world.settle()
+    assert (await world.instance()).deadline_at == world.clock.now() + timedelta(seconds=40)
+    world.later(40)
+    await world.settle()
+    assert (await world.status(), await world.effects()) == ("compensated", {})
+
+
+async def test_a_step_that_has_its_turn_only_after_the_deadline_is_tried_once(make: Make) -> None:
+    world = await make(RESERVE, CONFIRM, CHARGE, deadline="40s")
+    await world.place()
+    for _ in range(2):
+        await world.deliver((await world.pending())[0])
+    world.later(100)  # the shop was away when its turn to confirm came
+    await world.settle()
+    assert await world.status() == "completed"
+
+
+async def test_a_try_that_would_come_after_the_deadline_is_not_made(make: Make) -> None:
+    world = await make(RESERVE, CONFIRM, deadline="40s")
+    world.mood.confirm = [RuntimeError("broken")]
+    await world.place()
+    for _ in range(2):
+        await world.deliver((await world.pending())[0])
+    world.later(39.5)
+    await world.settle()
+    assert (await world.status(), world.mood.calls["confirm"]) == ("compensated", 1)
 
 
 async def test_an_effect_that_nobody_knows_of_is_taken_back_with_the_rest(make: Make) -> None:

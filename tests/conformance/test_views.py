@@ -15,6 +15,8 @@ from sqlalchemy import func, select, update
 
 from freehold import Change, ConfigurationError, Event, Problem, View
 from freehold.model.ids import uuid7
+from freehold.observe.metrics import METRICS
+from freehold.runtime.backlog import measure
 from freehold.runtime.host import Host
 from freehold.runtime.view_tables import ViewTables
 from freehold.runtime.views import Views
@@ -380,6 +382,13 @@ async def test_it_tells_how_far_behind_it_is(keeper: Keeper, clock: ManualClock)
     await park(host, age=90)
     await park(host, age=30)
     assert (await views.lag("zone_directory")).behind == timedelta(seconds=90)
+    assert (await measure(host)).views == {"zone_directory": 90.0}
+    name = {"service": host.service.name, "view": "zone_directory"}
+    assert METRICS.registry.get_sample_value("freehold_view_lag_seconds", name) == 90.0
+    async with host.engine.write() as connection:
+        await connection.execute(host.tables.parked.delete())
+    await measure(host)
+    assert METRICS.registry.get_sample_value("freehold_view_lag_seconds", name) == 0.0
 
 
 async def park(host: Host, *, age: float) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from pydantic import BaseModel
 
 from freehold.cli.app import app
 from freehold.deploy.config import Deployment, ServiceDeployment
+from freehold.deploy.settings import TOOLKIT
 from freehold.inspect import RULES
+from freehold.model.saga import duration
 from freehold.model.service import FRAMEWORK_TABLES
 from freehold.observe.metrics import METRICS
 from freehold.runtime.faultpoints import POINTS
@@ -80,6 +84,20 @@ def test_every_key_of_a_deployment_is_there(model: type[BaseModel]) -> None:
     assert keys <= {*Deployment.model_fields, *ServiceDeployment.model_fields} | {
         key for key in keys if key.startswith("FREEHOLD_")
     }
+
+
+def test_every_setting_of_the_toolkit_is_there_with_its_default() -> None:
+    rows = re.findall(
+        r"^\| (\w+) \| (\w+) \| (\S+) \|", sections(page("configuration"))["Keeping and waiting"], re.MULTILINE
+    )
+    printed = {(section, name): default for section, name, default in rows if section in TOOLKIT}
+    fields: dict[tuple[str, str], Any] = {
+        (section, field.name): field.default for section, kind in TOOLKIT.items() for field in dataclasses.fields(kind)
+    }
+    assert printed.keys() == fields.keys()
+    for key, default in fields.items():
+        said = printed[key]
+        assert (duration(said) if isinstance(default, timedelta) else type(default)(said)) == default, key
 
 
 def test_every_variable_is_there_and_no_other() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from systems.booking_rush.system import system
 from tests.databases import Databases
-from tests.faults.books import Books
 from tests.faults.site import Crowd, Site, open_site
 from tests.faults.test_crashes import until_quiet
 from tests.servers import Postgres, private_postgres
+from tests.systems.booking_rush.books import Books
 
 EVERYBODY = {service.name for service in system.services}
 DEADLINE = 30

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from freehold.observe.metrics import METRICS, Metrics
+from freehold.model.errors import DeclarationError
+from freehold.observe.metrics import METRICS, Metrics, counter, gauge
 
 
 @pytest.fixture
@@ -74,3 +75,15 @@ def test_everything_promised_is_there(metrics: Metrics) -> None:
 def test_the_process_tells_of_itself() -> None:
     assert lines(METRICS, "process_resident_memory_bytes")
     assert lines(METRICS, "python_gc_collections_total")
+
+
+def test_a_system_s_own_metrics_are_made_once_and_shown_beside_the_others() -> None:
+    orders = counter("test_orders", "Orders", "shop")
+    assert counter("test_orders", "Orders", "shop") is orders
+    orders.labels("main").inc(2)
+    gauge("test_open_orders", "Open orders").set(7)
+    shown = METRICS.render().decode()
+    assert 'test_orders_total{shop="main"} 2.0' in shown
+    assert "test_open_orders 7.0" in shown
+    with pytest.raises(DeclarationError, match="test_orders: is a counter already"):
+        gauge("test_orders", "Orders")

@@ -16,7 +16,7 @@ from freehold.cli.systems import DeployName, SystemName, find_system
 from freehold.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from freehold.runtime.dead_letters import DeadLetter, DeadLetters
+    from freehold.runtime.dead_letters import DeadLetter, DeadLetters, Sweep
 
 PAGE = 500
 T = TypeVar("T")
@@ -161,7 +161,7 @@ async def _replay(
 ) -> None:
     async with _opened(system, service, deploy) as dead:
         if letters is None:
-            print_line(f"{await dead.replay_all(by=by, event_type=event_type)} replayed")
+            _tell(await dead.replay_all(by=by, event_type=event_type), "replayed")
             return
         for letter in letters:
             replayed = await dead.replay(letter, by=by)
@@ -169,11 +169,18 @@ async def _replay(
             print_line(f"{letter} replayed{after}")
 
 
+def _tell(sweep: Sweep, what: str) -> None:
+    skipped = f", {sweep.skipped} skipped: somebody else resolved them meanwhile" if sweep.skipped else ""
+    print_line(f"{sweep.resolved} {what}{skipped}")
+
+
 async def _discard(
     system: str, service: str, deploy: str, *, letters: list[UUID] | None, event_type: str | None, by: str
 ) -> None:
     async with _opened(system, service, deploy) as dead:
-        chosen = [letter.id for letter in await _every(dead, event_type)] if letters is None else letters
-        for letter in chosen:
+        if letters is None:
+            _tell(await dead.discard_all(by=by, event_type=event_type), "discarded")
+            return
+        for letter in letters:
             await dead.discard(letter, by=by)
             print_line(f"{letter} discarded")

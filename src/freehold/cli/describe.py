@@ -26,11 +26,11 @@ def describe(system: SystemName, json: AsJson = False) -> None:
         print_json(found)
         return
     print_table(
-        ("service", "owns", "publishes", "consumes", "asks", "sagas", "jobs", "routes"),
+        ("service", "owns", "publishes", "consumes", "handles", "asks", "sagas", "jobs", "routes"),
         [_row(name, service) for name, service in found["services"].items()],
     )
 
 
 def _row(name: str, service: dict[str, Any]) -> list[object]:
-    listed = [", ".join(service[part]) for part in ("tables", "publishes", "consumes", "asks", "sagas", "jobs")]
-    return [name, *listed, len(service["routes"])]
+    parts = ("tables", "publishes", "consumes", "handles", "asks", "sagas", "jobs")
+    return [name, *(", ".join(service[part]) for part in parts), len(service["routes"])]

@@ -1,9 +1,9 @@
-"""One service's database, opened beside whatever process runs the service."""
+"""Services' databases, opened beside whatever process runs them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from freehold.model.errors import ConfigurationError
@@ -20,27 +20,43 @@ async def open_service(system: System, name: str, deploy: str) -> AsyncIterator[
     Raises:
         ConfigurationError: the system has no such service.
     """
+    async with open_services(system, [name], deploy) as hosts:
+        yield hosts[name]
+
+
+@asynccontextmanager
+async def open_services(system: System, names: Sequence[str], deploy: str) -> AsyncIterator[Mapping[str, Host]]:
+    """These services on their databases, by name; they can ask each other.
+
+    Raises:
+        ConfigurationError: the system has no such service.
+    """
     from freehold.deploy.config import read
     from freehold.deploy.databases import data_folder, open_databases, reach
+    from freehold.deploy.identities import Identities
+    from freehold.deploy.settings import read_settings
     from freehold.engines import open_engine
-    from freehold.model.ports import DataFolder
+    from freehold.model.ports import DataFolder, SystemClock
+    from freehold.runtime.calls import LocalCaller
     from freehold.runtime.host import Host
 
-    found = next((service for service in system.services if service.name == name), None)
-    if found is None:
-        known = ", ".join(service.name for service in system.services)
-        raise ConfigurationError(f"service {name!r}", f"{system.name} has none of this name", f"It has: {known}")
+    known = {service.name: service for service in system.services}
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigurationError(
+            f"service {unknown[0]!r}", f"{system.name} has none of this name", f"It has: {', '.join(known)}"
+        )
     deployment = read(system, deploy)
     databases = await open_databases(system, deployment)
     folder = DataFolder(data_folder(system, deployment))
-    engine = open_engine(databases[name])
-    try:
-        await reach(engine, name)
-        host = Host(system, found, engine, given={DataFolder: folder})
-    except BaseException:
-        await engine.close()
-        raise
-    try:
-        yield host
-    finally:
-        await host.close()
+    keys = Identities.open(system, folder.path, SystemClock())
+    hosts: dict[str, Host] = {}
+    caller = LocalCaller(system, hosts)
+    async with AsyncExitStack() as stack:
+        for name in dict.fromkeys(names):
+            engine = open_engine(databases[name])
+            stack.push_async_callback(engine.close)
+            await reach(engine, name)
+            given = {**read_settings(known[name], deployment), **keys.given(name), DataFolder: folder}
+            hosts[name] = Host(system, known[name], engine, caller=caller, given=given)
+            stack.push_async_callback(hosts[name].close)
+        yield hosts

@@ -28,6 +28,9 @@ class ServiceDeployment(BaseModel):
 
     database: str = Field(default="", repr=False)  # may hold a password
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
+    retention: dict[str, Any] = Field(default_factory=dict)
+    sagas: dict[str, Any] = Field(default_factory=dict)
+    idempotency: dict[str, Any] = Field(default_factory=dict)
 
 
 class Deployment(BaseModel):
@@ -47,6 +50,10 @@ class Deployment(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     rate_limits: bool = True
+    queue_mode: bool = False
+    retention: dict[str, Any] = Field(default_factory=dict)
+    sagas: dict[str, Any] = Field(default_factory=dict)
+    idempotency: dict[str, Any] = Field(default_factory=dict)
     services: dict[str, ServiceDeployment] = Field(default_factory=dict)
 
     @field_validator("bus")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.identity import KeyRing, ServiceTokens, ServiceTokenVerifier, TokenIssuer, TokenVerifier
+from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Clock
 from freehold.model.system import System
 
@@ -40,15 +41,28 @@ class Identities:
             return None
         return TokenVerifier(self.users, issuer=self.system.name, audience=self.system.name, clock=self.clock)
 
+    def queue_passes(self) -> TokenVerifier:
+        """Checks the passes that the gateway asks for in queue mode. Raises ConfigurationError without a queue."""
+        queue = self.system.gateway.queue
+        if queue is None:
+            raise ConfigurationError(
+                "queue_mode", f"{self.system.name} has no queue", "Declare Gateway(queue=QueuePass(…)), or turn it off"
+            )
+        return TokenVerifier(self._ring(queue.issuer), issuer=queue.issuer, audience=queue.purpose, clock=self.clock)
+
     def service_verifier(self, service: str) -> ServiceTokenVerifier:
         """Checks the tokens that other services send to this one."""
         return ServiceTokenVerifier(service, self.services.get, clock=self.clock)
 
     def given(self, service: str) -> dict[type[Any], Any]:
-        """What the service gets by type: every service its own tokens, the auth service the issuer too."""
-        things: dict[type[Any], Any] = {ServiceTokens: ServiceTokens(service, self.services[service], clock=self.clock)}
+        """What the service gets by type: every service its own tokens and keys; the auth service the issuer, and as its
+        keys those that access tokens are signed with.
+        """
+        things: dict[type[Any], Any] = {
+            ServiceTokens: ServiceTokens(service, self.services[service], clock=self.clock),
+            KeyRing: self._ring(service),
+        }
         if self.users is not None and service == self.system.auth:
-            things[KeyRing] = self.users
             things[TokenIssuer] = TokenIssuer(
                 self.users, issuer=self.system.name, audience=self.system.name, clock=self.clock
             )
@@ -56,3 +70,7 @@ class Identities:
         if verifier is not None:
             things[TokenVerifier] = verifier
         return things
+
+    def _ring(self, service: str) -> KeyRing:
+        """What the service signs its own tokens for others with."""
+        return self.users if self.users is not None and service == self.system.auth else self.services[service]

@@ -146,8 +146,13 @@ class Process:
             )
             for name, unit in self.units.items()
         }
-        limited = self.deployment.rate_limits
-        return gateway_app(self.system, self.apps, limited=limited, draining=self.draining)
+        return gateway_app(
+            self.system,
+            self.apps,
+            limited=self.deployment.rate_limits,
+            queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
+            draining=self.draining,
+        )
 
     async def stop(self) -> None:
         """Finish what is at work in every service, then let go of everything, whatever fails meanwhile."""

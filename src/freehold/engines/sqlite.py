@@ -90,6 +90,7 @@ class SqliteEngine(SqlEngine):
         self._wal_limit = wal_limit
         self._commits = 0
         self._reads = 0
+        self._quiet = asyncio.Event()
         self._pause: asyncio.Future[None] | None = None
 
     @asynccontextmanager
@@ -102,6 +103,8 @@ class SqliteEngine(SqlEngine):
                 yield connection
         finally:
             self._reads -= 1
+            if not self._reads:
+                self._quiet.set()
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection, None]:
@@ -129,8 +132,9 @@ class SqliteEngine(SqlEngine):
         pause = self._pause = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(PAUSE):
-                while self._reads:
-                    await asyncio.sleep(0.001)
+                if self._reads:
+                    self._quiet = asyncio.Event()  # of this event loop; an engine may outlive one
+                    await self._quiet.wait()
             driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except TimeoutError:
             pass

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import TypeAdapter
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 JSON = "application/json"
 _BODILESS = (204, 205, 304)
@@ -19,7 +19,12 @@ class Answers:
 
     def __init__(self, handler: Callable[..., Any], status_code: int) -> None:
         self._status = status_code
-        self.model: Any = _without_responses(inspect.get_annotations(handler, eval_str=True).get("return", Any))
+        annotation = inspect.get_annotations(handler, eval_str=True).get("return", Any)
+        self.model: Any = _without_responses(annotation)
+        self.response_class: type[Response] = JSONResponse
+        """What is documented: the class of Response that the handler always answers with, an event stream for one."""
+        if self.model is None and getattr(annotation, "media_type", None):
+            self.response_class = annotation
         self._adapter: TypeAdapter[Any] | None = None if self.model is None else TypeAdapter(self.model)
 
     def response(self, answer: Any) -> Response:

@@ -23,6 +23,7 @@ from freehold.http.access import Doorkeeper
 from freehold.http.action import Action
 from freehold.http.binding import add_route
 from freehold.http.call import Call
+from freehold.http.event_stream import DRAINING
 from freehold.http.health import Check, Draining, readiness
 from freehold.http.json_bodies import check_json, reads_json
 from freehold.http.lean import LeanRoute
@@ -231,10 +232,12 @@ class ServiceApp:
             if mounted.reads_json:
                 check_json(headers, body, mounted.codes, self._translator)
         return Call(
-            admitted.context, admitted.sender, scope["method"], scope["path"], params, scope["query_string"], body, key
-        )
+            admitted.context, admitted.sender, scope["method"], scope["path"], params, scope["query_string"], body, key,
+            headers,
+        )  # fmt: skip
 
     async def _answer(self, mounted: Mounted, call: Call, scope: Scope, receive: Receive, outgoing: Outgoing) -> None:
+        scope[DRAINING] = self.draining
         if mounted.answer is not None:
             await (await mounted.answer(call))(scope, receive, outgoing)
             return

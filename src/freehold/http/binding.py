@@ -34,6 +34,7 @@ def add_route(app: FastAPI, path: str, route: Route, action: Action, translator:
         methods=[route.method],
         status_code=route.status_code,
         response_model=action.answers.model,
+        response_class=action.answers.response_class,
         **{**told, **documented, **route.options},
     )
 

@@ -20,6 +20,7 @@ class Call:
         query: the query string, undecoded.
         body: all of it; empty for GET.
         key: its Idempotency-Key.
+        headers: all of them, names in lower case.
     """
 
     context: Context
@@ -30,6 +31,7 @@ class Call:
     query: bytes
     body: bytes
     key: str | None
+    headers: Mapping[bytes, bytes]
 
     @property
     def target(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -24,7 +23,7 @@ from freehold.model.problem import Problem
 from freehold.model.system import System
 from freehold.observe import tracing
 from freehold.observe.metrics import METRICS
-from freehold.runtime.calls import answerer, as_seen_from_outside, deadline, or_fallback
+from freehold.runtime.calls import answerer, as_seen_from_outside, deadline, measured, or_fallback
 from freehold.runtime.context import Asking
 
 R = TypeVar("R")
@@ -91,19 +90,14 @@ class HttpCaller:
         return await or_fallback(self._system, query, context, lambda: self._measured(target, query, context))
 
     async def _measured(self, target: str, query: Query[R], asking: Asking) -> R:
-        name = type(query).__name__
-        began, outcome = time.perf_counter(), "unavailable"
+        span = tracing.span(
+            f"ask {type(query).__name__}", "client", parent=asking.context.traceparent, peer_service=target
+        )
         try:
-            with tracing.span(f"ask {name}", "client", parent=asking.context.traceparent, peer_service=target):
-                answer = await self._ask(target, query, asking)
-            outcome = "answered"
-        except Problem:
-            outcome = "refused"
-            raise
+            with measured(query, asking), span:
+                return await self._ask(target, query, asking)
         finally:
-            METRICS.called(asking.service, name, outcome, time.perf_counter() - began)
             METRICS.breaker(asking.service, target, self.breaker(target).state)
-        return answer
 
     async def _ask(self, target: str, query: Query[R], asking: Asking) -> R:
         until = deadline(query, asking)

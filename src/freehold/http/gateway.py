@@ -19,9 +19,12 @@ from freehold.http.app import request_id_of
 from freehold.http.documents import DOCS_PAGE, Document, merged
 from freehold.http.health import Draining
 from freehold.http.limits import check_length
-from freehold.http.matching import RouteTable
+from freehold.http.matching import RouteTable, below
 from freehold.http.problems import Translator, problem_response
 from freehold.http.proxy import Backend, LocalBackend, RemoteBackend
+from freehold.http.queue_mode import QueueMode
+from freehold.identity import TokenVerifier
+from freehold.model.errors import ConfigurationError
 from freehold.model.problem import Problem
 from freehold.model.routes import MEBIBYTE
 from freehold.model.service import Service
@@ -62,14 +65,17 @@ class GatewayApp:
         backends: Mapping[str, ASGIApp | str],
         *,
         rate_limits: RateLimits | None,
+        queue: QueueMode | None,
         draining: Draining,
     ) -> None:
         self._system = system
         self.draining = draining
         self._limits = rate_limits
+        self._queue = queue
         self._rules = sorted(system.gateway.rate_limits, key=_precision, reverse=True)
         self._translator = Translator(system.invalid_status, None, "gateway")
-        pool = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=4)
+        # Every event stream holds a connection while it lasts: there are as many as clients have opened here.
+        pool = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=4)
         self._client = httpx.AsyncClient(limits=pool, follow_redirects=False, trust_env=False)
         self._targets = dict(backends)
         self._backends: dict[str, Backend] = {
@@ -128,7 +134,7 @@ class GatewayApp:
             self._table.add(method, path, Forwarding(service.name, path, max_body, self._timeout(declared)))
 
     def _timeout(self, declared: str) -> float:
-        fitting = [prefix for prefix in self._system.gateway.timeouts if _below(declared, prefix)]
+        fitting = [prefix for prefix in self._system.gateway.timeouts if below(declared, prefix)]
         return self._system.gateway.timeouts[max(fitting, key=len)] if fitting else self._system.gateway.timeout
 
     # --- a request ----------------------------------------------------------------------------------------------------
@@ -145,7 +151,7 @@ class GatewayApp:
         path, method = scope["path"], scope["method"]
         template: str | None = None
         try:
-            await self._limit(scope, outgoing)
+            await self._let_in(scope, headers, outgoing)
             found, _ = self._table.find(method, path)
             if isinstance(found, Forwarding):
                 template = found.path
@@ -162,8 +168,20 @@ class GatewayApp:
             await response(scope, receive, outgoing)
         METRICS.requested("gateway", method, template, outgoing.status, time.perf_counter() - began)
 
-    async def _limit(self, scope: Scope, outgoing: _Outgoing) -> None:
+    async def _let_in(self, scope: Scope, headers: Mapping[bytes, bytes], outgoing: _Outgoing) -> None:
+        """Raises the 429 or 503 problem. Who shows a queue pass was let through in its turn, and is not slowed down."""
         declared = scope["path"].removeprefix(self._system.gateway.prefix)
+        guarded = self._queue is not None and self._queue.guards(scope["method"], declared)
+        if guarded and self._queue is not None and await self._queue.accepts(headers):
+            outgoing.add([(b"x-ratelimit-bypass", b"queue-pass")])
+            return
+        await self._limit(scope, declared, outgoing)
+        if guarded:
+            raise Problem(
+                503, "QUEUE_REQUIRED", "Join the queue, and come back with your pass", headers={"Retry-After": "5"}
+            )
+
+    async def _limit(self, scope: Scope, declared: str, outgoing: _Outgoing) -> None:
         at, rule = next(
             ((at, rule) for at, rule in enumerate(self._rules) if _fits(rule, scope["method"], declared)), (0, None)
         )
@@ -255,6 +273,7 @@ def gateway_app(
     *,
     rate_limits: RateLimits | None = None,
     limited: bool = True,
+    queue_passes: TokenVerifier | None = None,
     draining: Draining | None = None,
 ) -> GatewayApp:
     """The gateway in front of a system's services.
@@ -264,10 +283,19 @@ def gateway_app(
         backends: by service, an ASGI app in this process or a base URL.
         rate_limits: where the token buckets are; in memory when None.
         limited: False lets everybody do everything as often as they like, for load tests.
+        queue_passes: turns queue mode on: verifies the passes of the system's `Gateway(queue=…)`.
         draining: shared with whoever learns first that the process is to stop.
+
+    Raises:
+        ConfigurationError: `queue_passes` for a system that declares no queue.
     """
     limits = (rate_limits or MemoryRateLimits()) if limited else None
-    return GatewayApp(system, backends, rate_limits=limits, draining=draining or Draining())
+    queue = None
+    if queue_passes is not None:
+        if system.gateway.queue is None:
+            raise ConfigurationError("queue_mode", f"{system.name} has no queue", "Declare Gateway(queue=QueuePass(…))")
+        queue = QueueMode(system.gateway.queue, queue_passes)
+    return GatewayApp(system, backends, rate_limits=limits, queue=queue, draining=draining or Draining())
 
 
 def public_routes(service: Service) -> list[tuple[str, str, int]]:
@@ -294,12 +322,7 @@ def _precision(rule: RateLimit) -> tuple[int, bool]:
 
 
 def _fits(rule: RateLimit, method: str, path: str) -> bool:
-    return (not rule.methods or method in rule.methods) and _below(path, rule.path) and path.endswith(rule.suffix)
-
-
-def _below(path: str, prefix: str) -> bool:
-    prefix = prefix.rstrip("/")
-    return path == prefix or path.startswith(f"{prefix}/")
+    return (not rule.methods or method in rule.methods) and below(path, rule.path) and path.endswith(rule.suffix)
 
 
 def _rate_headers(rule: RateLimit, verdict: Verdict) -> list[tuple[bytes, bytes]]:

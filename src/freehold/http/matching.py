@@ -95,3 +95,9 @@ def specificity(path: str) -> tuple[int, ...]:
         0 if not segment.startswith("{") else 2 if segment.endswith(":path}") else 1
         for segment in path.strip("/").split("/")
     )
+
+
+def below(path: str, prefix: str) -> bool:
+    """Whether the path is the prefix itself or lies beneath it."""
+    prefix = prefix.rstrip("/")
+    return path == prefix or path.startswith(f"{prefix}/")

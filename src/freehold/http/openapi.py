@@ -9,11 +9,19 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from freehold.http.event_stream import EVENT_STREAM
 from freehold.http.problems import PROBLEM_JSON, ProblemDocument
 from freehold.model.routes import Route
 from freehold.model.system import System
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
+_SERVER_SENT = {
+    "itemSchema": {
+        "type": "object",
+        "properties": {"event": {"type": "string"}, "data": {"type": "string", "contentMediaType": "application/json"}},
+        "required": ["event", "data"],
+    }
+}
 _SCHEMES = {
     "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "service": {"type": "apiKey", "in": "header", "name": "X-Service-Token"},
@@ -65,6 +73,9 @@ def service_document(app: FastAPI, title: str, version: str) -> dict[str, Any]:
         unprocessable = operation["responses"].get("422", {})
         if "application/json" in unprocessable.get("content", {}):
             del operation["responses"]["422"]
+        for response in operation["responses"].values():
+            if EVENT_STREAM in response.get("content", {}):
+                response["content"][EVENT_STREAM] = _SERVER_SENT
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document

@@ -30,7 +30,7 @@ def describe(system: System) -> dict[str, Any]:
                 "name": view.name,
                 "service": service.name,
                 "table": view.table.__tablename__,
-                "key": view.key,
+                "key": list(view.key),
                 "sources": [event.__message__.name for event in view.sources],
                 "rebuild": _query_name(survey, view.rebuild) if view.rebuild else None,
             }
@@ -122,6 +122,7 @@ def _saga(service: Service, saga: Saga) -> dict[str, Any]:
         "version": saga.version,
         "key": saga.key,
         "starts_on": saga.starts_on.__message__.name if saga.starts_on else None,
+        "deadline": saga.limit.total_seconds() if saga.limit else None,
         "steps": [_step(step) for step in saga.steps],
     }
 

@@ -43,6 +43,7 @@ class Message(BaseModel):
             )
         if spec.version < 1:
             raise DeclarationError(where, f"version {spec.version} is below 1", "Versions count from 1")
+        _check_fields(cls, where, taken=("key", "read"))
         if spec.key not in cls.model_fields:
             raise DeclarationError(
                 where,
@@ -132,6 +133,7 @@ class Query(BaseModel, Generic[R]):
         if path is None:
             return
         where = f"{cls.__module__}.{cls.__qualname__}"
+        _check_fields(cls, where, taken=("answer",))
         unknown = set(re.findall(r"{(\w+)}", path)) - set(cls.model_fields)
         if unknown:
             raise DeclarationError(where, f"path names {sorted(unknown)}, which are no fields", "Add the fields")
@@ -183,6 +185,17 @@ class Command(Message):
         if key is None:
             raise DeclarationError(f"{cls.__module__}.{cls.__qualname__}", "has a name but no key", "Give key=…")
         cls._declare(MessageSpec(name, topic or f"commands.{name.split('.')[0]}", key, version))
+
+
+def _check_fields(cls: type[BaseModel], where: str, *, taken: tuple[str, ...]) -> None:
+    """Raises DeclarationError for a field that an attribute of every message hides."""
+    for name in taken:
+        if name in cls.model_fields:
+            raise DeclarationError(
+                where,
+                f"has a field {name!r}, and {name} is something else in every message of its kind",
+                f"Call the field otherwise, for instance 'entry_{name}'",
+            )
 
 
 def _answer_type(query: type[BaseModel], where: str) -> TypeAdapter[Any]:

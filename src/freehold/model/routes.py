@@ -18,9 +18,9 @@ MEBIBYTE = 1024 * 1024
 class Route:
     """One declared route.
 
-    `access` None is a check error, and the route then refuses everybody. `lean` routes skip FastAPI: a body, the caller
-    and path parameters, nothing else. A GET route reads in a read-only transaction unless `writes`. `invalid` maps a
-    field of the request to the code of the problem when it is invalid, and `*` to the code for all others.
+    `access` None is a check error, and the route then refuses everybody. `lean` routes skip FastAPI: a body, caller,
+    path parameters and headers, nothing else. A GET route reads in a read-only transaction unless `writes`. `invalid`
+    maps a field of the request to the code of the problem when it is invalid, and `*` to the code for all others.
     """
 
     method: Method

@@ -47,7 +47,8 @@ class Step:
         timeout: how long the step may take, like `"30s"`; None waits for ever (a check warns).
         retries: how often a local step that raises something other than a Problem runs again, and how often a refused
             command is sent again, before the saga turns back.
-        critical: False lets the saga go on when the step fails.
+        critical: False lets the saga go on when the step fails; a command that was sent in vain is kept as a dead
+            letter of this service.
         build: makes the command from the saga's data; by default fields are taken by name.
     """
 
@@ -84,6 +85,8 @@ class Saga:
         starts_on: the event that starts an instance; None: `tx.start(saga, data)` does.
         data: the pydantic model of what the saga knows; the starting event's class when None. Fields of answering
             events with the same names are merged into it.
+        deadline: how long the whole may take on its way forward, like `"60s"`. Past it no answer is awaited and nothing
+            tried again, but a step that only then has its turn still gets one try. None: as long as its steps do.
         version: raised when the steps change; running instances finish on theirs, so keep the old one in `former`.
         former: earlier versions whose instances may still run.
     """
@@ -93,6 +96,7 @@ class Saga:
     steps: Sequence[Step]
     starts_on: type[Event] | None = None
     data: type[BaseModel] | None = None
+    deadline: str | float | timedelta | None = None
     version: int = 1
     former: Sequence[Saga] = ()
 
@@ -110,6 +114,10 @@ class Saga:
                 f"key {self.key!r} is not a field of {self.data_type.__name__}",
                 "Name one of its fields",
             )
+        try:
+            _ = self.limit
+        except ValueError as error:
+            raise DeclarationError(where, f"deadline: {error}", "Use '30s', '10m' or '1.5h'") from error
         seen: set[str] = set()
         for step in self.steps:
             self._check(step, f"{where}, step {step.name!r}", seen)
@@ -135,6 +143,11 @@ class Saga:
             _ = step.limit
         except ValueError as error:
             raise DeclarationError(where, f"timeout: {error}", "Use '30s', '10m' or '1.5h'") from error
+
+    @property
+    def limit(self) -> timedelta | None:
+        """`deadline` as a timedelta."""
+        return None if self.deadline is None else duration(self.deadline)
 
     @property
     def data_type(self) -> type[BaseModel]:

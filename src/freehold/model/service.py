@@ -157,7 +157,7 @@ class Service:
             access: who may call it; a route without is a check error and refuses everybody.
             status_code: of the success.
             idempotency: `required`, `optional` (the default of POST) or `none`: whether an Idempotency-Key is heeded.
-            lean: a plain route for hot paths: body, caller and path parameters only.
+            lean: a plain route for hot paths: body, caller, path parameters and headers only.
             writes: False opens a read-only transaction (the default of GET).
             max_body: bytes; larger bodies are answered 413.
             errors: further statuses to document.

@@ -31,6 +31,28 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class QueuePass:
+    """What requests must show at the gateway while queue mode is on: a service's token for those whose turn it is.
+
+    The service signs it with its own `KeyRing` (`TokenIssuer(ring, issuer=ITS_NAME, audience=PURPOSE)`), so that the
+    gateway believes it without a call. That it is used once is for the service to see to.
+
+    Args:
+        paths: prefixes without the gateway's own, e.g. `/bookings`.
+        issuer: the service that gives passes.
+        methods: which methods need one.
+        header: where a client shows it.
+        purpose: the token's `aud`, and its claim `purpose`.
+    """
+
+    paths: tuple[str, ...]
+    issuer: str
+    methods: tuple[str, ...] = ("POST", "PUT")
+    header: str = "X-Queue-Pass"
+    purpose: str = "queue_pass"
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """The one public entrance: routing, rate limits, request ids, problem details. It owns no data.
 
@@ -39,12 +61,14 @@ class Gateway:
         rate_limits: none by default.
         timeout: seconds a service may take to answer.
         timeouts: other timeouts by path prefix.
+        queue: what needs a pass while a deployment's `queue_mode` is on.
     """
 
     prefix: str = "/api/v1"
     rate_limits: Sequence[RateLimit] = ()
     timeout: float = 30.0
     timeouts: dict[str, float] = field(default_factory=dict)
+    queue: QueuePass | None = None
 
     def path(self, declared: str) -> str:
         """Where a declared path is served: below the prefix, unless it starts with `/internal` or `/.well-known`."""
@@ -71,6 +95,7 @@ class System:
         data_sets: `module:function` that loads demo and load data, for `freehold load` and the first `freehold run`:
             `async def (works: Mapping[str, Work], which: str, progress: Callable[[str, int, int], None]) -> None`,
             idempotent.
+        load_shapes: `module:NAME` of the `LoadShapes` that `freehold load-test` runs.
         title, version: for the documents.
     """
 
@@ -82,6 +107,7 @@ class System:
     tenant_free_roles: tuple[str, ...] = ()
     invalid_status: int = 422
     data_sets: str = ""
+    load_shapes: str = ""
     title: str = ""
     version: str = "1.0.0"
 
@@ -94,6 +120,11 @@ class System:
             raise DeclarationError(
                 f"system {self.name}", f"auth={self.auth!r} is none of its services", f"Use one of: {names}"
             )
+        if self.gateway.queue is not None and self.gateway.queue.issuer not in names:
+            raise DeclarationError(
+                f"system {self.name}", f"queue passes come from {self.gateway.queue.issuer!r}, which is none of its "
+                "services", f"Use one of: {names}",
+            )  # fmt: skip
 
     def service(self, name: str) -> Service:
         """The service of this name. Raises KeyError."""

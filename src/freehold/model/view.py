@@ -40,7 +40,7 @@ class View:
     Args:
         name: the view's name; its table's name.
         table: the mapped class, one of the service's own tables.
-        key: the column (the table's primary key) that finds a row.
+        key: the column that finds a row, or several: `("user_id", "event_id")`. They are the table's primary key.
         version: the timestamp column that decides between older and newer.
         rebuild: a query, with `cursor` and `limit` among its fields, whose answer has `data` (rows by column name,
             each with the version) and `next_cursor`: the owner's paged snapshot.
@@ -51,21 +51,29 @@ class View:
         name: str,
         *,
         table: type[Any],
-        key: str,
+        key: str | tuple[str, ...],
         version: str = "version_at",
         rebuild: type[Query[Any]] | None = None,
     ) -> None:
         columns = table.__table__.columns.keys()
-        for column in (key, version):
+        keys = (key,) if isinstance(key, str) else tuple(key)
+        for column in (*keys, version):
             if column not in columns:
                 raise DeclarationError(
                     f"view {name}",
                     f"{column!r} is not a column of {table.__tablename__}",
                     f"Use one of: {', '.join(columns)}",
                 )
+        primary = [column.name for column in table.__table__.primary_key]
+        if sorted(keys) != sorted(primary):
+            raise DeclarationError(
+                f"view {name}",
+                f"its key is {', '.join(keys) or 'empty'}, not the primary key of {table.__tablename__}",
+                f"Give key={primary[0]!r}" if len(primary) == 1 else f"Give key={tuple(primary)}",
+            )
         self.name = name
         self.table = table
-        self.key = key
+        self.key = keys
         self.version = version
         self.rebuild = rebuild
         self.sources: dict[type[Event], Callable[[Any], Change | None]] = {}

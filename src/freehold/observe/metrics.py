@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,6 +21,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from freehold.model.errors import DeclarationError
+
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 UNMATCHED: Final = "unmatched"
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -32,7 +34,7 @@ _BREAKER: Final = {"closed": 0, "half-open": 1, "open": 2}
 class Metrics:
     """Everything that is counted and measured.
 
-    A system counts its own things beside them: `Counter("booking_reservations_total", …, registry=METRICS.registry)`.
+    A system counts its own things beside them with `counter` and `gauge`.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -63,7 +65,9 @@ class Metrics:
             "freehold_call_seconds", "Time of a call to another service", _SECONDS, "service", "query", "outcome"
         )
         self._breaker = gauge("freehold_breaker_state", "0 closed, 1 half open, 2 open", "service", "target")
-        self._view_lag = gauge("freehold_view_lag_seconds", "Age of the oldest event a view lacks", "service", "view")
+        self._view_lag = gauge(
+            "freehold_view_lag_seconds", "Age of the oldest event that waits for a view", "service", "view"
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -133,7 +137,7 @@ class Metrics:
         self._breaker.labels(service, target).set(_BREAKER[state])
 
     def view_lag(self, service: str, view: str, seconds: float) -> None:
-        """The age of the oldest event that reached the service and is not in its view."""
+        """The age of the oldest event that reached the service and waits for its view to take it."""
         self._view_lag.labels(service, view).set(seconds)
 
     def render(self) -> bytes:
@@ -151,3 +155,32 @@ def _of_the_process() -> Metrics:
 
 METRICS: Final = _of_the_process()
 """The process's metrics, which `/metrics` shows."""
+_own: Final[dict[str, Counter | Gauge]] = {}
+M = TypeVar("M", Counter, Gauge)
+
+
+def counter(name: str, text: str, *labels: str) -> Counter:
+    """A counter of a system's own, which `/metrics` shows as `NAME_total`; for one name always the same.
+
+    Raises DeclarationError when the name is a gauge's.
+
+    Args:
+        name: lower-case words, unique in the process.
+        text: what is counted.
+        labels: names of its labels, which take few values.
+    """
+    return _made(Counter, name, text, labels)
+
+
+def gauge(name: str, text: str, *labels: str) -> Gauge:
+    """A number that goes up and down, otherwise like `counter`."""
+    return _made(Gauge, name, text, labels)
+
+
+def _made(kind: type[M], name: str, text: str, labels: Sequence[str]) -> M:
+    if name not in _own:
+        _own[name] = kind(name, text, labels, registry=METRICS.registry)
+    made = _own[name]
+    if not isinstance(made, kind):
+        raise DeclarationError(f"metric {name}", f"is a {type(made).__name__.lower()} already", "Give it another name")
+    return made

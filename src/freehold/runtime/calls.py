@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -14,6 +16,7 @@ from freehold.model.ports import Caller
 from freehold.model.problem import Problem
 from freehold.model.service import Answer
 from freehold.model.system import System
+from freehold.observe.metrics import METRICS
 from freehold.runtime.context import Asking, Context
 from freehold.runtime.host import Host
 from freehold.runtime.injection import bind, takes
@@ -101,8 +104,14 @@ class LocalCaller:
         if answering is None:
             answering = self._answering[host.service.name] = Answering(host)
         adapter = type(query).answer()
+        with measured(query, asking):
+            answer = await self._answered(answering, host, query, asking)
+            # The asker gets what it would get over the wire, not an object that two services share.
+            return adapter.validate_json(adapter.dump_json(answer, by_alias=True))
+
+    async def _answered(self, answering: Answering, host: Host, query: Query[R], asking: Asking) -> R:
         try:
-            answer = await answering.answer(query, called(asking, deadline(query, asking)))
+            return await answering.answer(query, called(asking, deadline(query, asking)))
         except Problem as problem:
             raise as_seen_from_outside(problem, host.service.name) from problem
         except Exception as error:
@@ -111,8 +120,20 @@ class LocalCaller:
             if not (host.engine.is_unavailable(error) or host.engine.is_conflict(error)):
                 _log.error("%s failed to answer %s", host.service.name, type(query).__name__, exc_info=error)
             raise Unavailable(f"{host.service.name} could not answer {type(query).__name__}") from error
-        # The asker gets what it would get over the wire, not an object that two services share.
-        return adapter.validate_json(adapter.dump_json(answer, by_alias=True))
+
+
+@contextmanager
+def measured(query: Query[Any], asking: Asking) -> Iterator[None]:
+    """Around a call, however it travels: `freehold_call_seconds` tells how long it took and how it ended."""
+    began, outcome = time.perf_counter(), "unavailable"
+    try:
+        yield
+        outcome = "answered"
+    except Problem:
+        outcome = "refused"
+        raise
+    finally:
+        METRICS.called(asking.service, type(query).__name__, outcome, time.perf_counter() - began)
 
 
 def answerer(system: System, query: Query[Any]) -> str:

@@ -234,7 +234,7 @@ class Coalescer:
             fresh.append(call)
         decided = dict(zip(fresh, await self._apply(fresh, tx), strict=True))
         if leaders:
-            await self._record(leaders.values(), decided, tx)
+            self._record(leaders.values(), decided, tx)
         faultpoints.reach("coalesced.before_commit")
         return [
             decided[call]
@@ -264,14 +264,14 @@ class Coalescer:
 
     # --- idempotency --------------------------------------------------------------------------------------------------
 
-    async def _record(self, leaders: Iterable[_Leader], decided: Mapping[_Call, Any], tx: Tx) -> None:
+    def _record(self, leaders: Iterable[_Leader], decided: Mapping[_Call, Any], tx: Tx) -> None:
         answers = ((once, decided[call]) for call, once in leaders)
         stored = [
             (once, self._stored(once, answer))
             for once, answer in answers
             if isinstance(answer, Problem) or not isinstance(answer, Exception)
         ]
-        await self._host.idempotency.record(tx, stored)
+        self._host.idempotency.record(tx, stored)
 
     def _stored(self, once: Once, answer: Any) -> Stored:
         if isinstance(answer, Problem):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, delete, func, select, update
 
 from freehold.model.problem import Problem, not_found
 from freehold.runtime.host import Host
+from freehold.runtime.outbox import OutboxRow
 from freehold.runtime.parking import promote
 from freehold.runtime.transaction import Tx
 
@@ -48,6 +49,14 @@ class Replayed:
 
     id: UUID
     overtaken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What became of many dead letters: so many were resolved, and so many left, which somebody else had resolved."""
+
+    resolved: int
+    skipped: int
 
 
 class DeadLetters:
@@ -100,15 +109,32 @@ class DeadLetters:
 
         return await self._host.work().run(transact)
 
-    async def replay_all(self, *, by: str, event_type: str | None = None, consumer: str | None = None) -> int:
-        """Replay every dead one that fits, oldest first, each in its own transaction; how many."""
-        count, last = 0, None
+    async def replay_all(self, *, by: str, event_type: str | None = None, consumer: str | None = None) -> Sweep:
+        """Replay every dead one that fits, oldest first, each in its own transaction; how many. What somebody else
+        resolves meanwhile is skipped.
+        """
+        return await self._sweep(lambda letter_id: self.replay(letter_id, by=by), event_type, consumer)
+
+    async def discard_all(self, *, by: str, event_type: str | None = None, consumer: str | None = None) -> Sweep:
+        """Discard every dead one that fits, like `replay_all`."""
+        return await self._sweep(lambda letter_id: self.discard(letter_id, by=by), event_type, consumer)
+
+    async def _sweep(
+        self, resolve: Callable[[UUID], Awaitable[object]], event_type: str | None, consumer: str | None
+    ) -> Sweep:
+        resolved, skipped, last = 0, 0, None
         while letters := await self.list(event_type=event_type, consumer=consumer, after=last):
             for letter in letters:
-                await self.replay(letter.id, by=by)
-                count += 1
+                try:
+                    await resolve(letter.id)
+                except Problem as problem:
+                    if problem.code != "ALREADY_RESOLVED":
+                        raise
+                    skipped += 1
+                else:
+                    resolved += 1
             last = letters[-1].id
-        return count
+        return Sweep(resolved, skipped)
 
     async def discard(self, letter_id: UUID, *, by: str) -> None:
         """Give the event up for good; events that were held behind it go on."""
@@ -152,11 +178,17 @@ class DeadLetters:
 
     async def _publish_again(self, row: Row[Any], tx: Tx) -> int:
         outbox, connection = self._host.tables.outbox, await tx.connection()
-        await connection.execute(
+        renewed = await connection.execute(
             update(outbox)
             .where(outbox.c.event_id == row.event_id)
             .values(dead_at=None, retry_count=0, published_at=None)
         )
+        if not renewed.rowcount:  # a saga's command, of which the outbox has no row (any more)
+            again = OutboxRow(
+                row.event_id, row.event_type, row.version, row.topic, row.partition_key, row.payload, row.headers,
+                tx.now(),
+            )  # fmt: skip
+            await self._host.outbox.write(connection, [again])
         tx.on_commit(self._host.outbox.wake)
         mine = select(outbox.c.seq).where(outbox.c.event_id == row.event_id).scalar_subquery()
         later = select(func.count()).where(outbox.c.partition_key == row.partition_key, outbox.c.topic == row.topic,

@@ -13,6 +13,7 @@ from freehold.model.messages import Event, Query
 from freehold.model.ports import Caller, Clock, Engine, SystemClock
 from freehold.model.service import Coalescing, Service
 from freehold.model.system import System
+from freehold.runtime.bulk import BulkInsert, BulkInserts
 from freehold.runtime.context import NOBODY, Asking, Context
 from freehold.runtime.idempotency import Idempotency, IdempotencySettings
 from freehold.runtime.inbox import Inbox
@@ -70,6 +71,8 @@ class Host:
         for view in service.views:
             ViewTables.of(view, self.tables.metadata)
         self.outbox = Outbox(self.tables)
+        self.audit = BulkInsert(self.tables.audit, [column.name for column in self.tables.audit.columns])
+        self.inserts = BulkInserts()
         self.inbox = Inbox(engine, self.tables)
         known = IdempotencySettings in self.provided
         self.idempotency = Idempotency(self, self.provided.use(IdempotencySettings) if known else None)

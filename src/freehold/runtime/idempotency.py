@@ -76,6 +76,10 @@ class Once:
         """What the record is found by."""
         return self.scope, self.key
 
+    def step(self, name: str) -> Once:
+        """The key of one step of a request that is answered in several transactions; no client can send it."""
+        return Once(f"{self.scope}#{name}", self.key, self.fingerprint)
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -121,7 +125,7 @@ class IdempotencySettings:
     in_progress: timedelta = timedelta(seconds=60)
 
 
-def _returned(function: Callable[[Tx], Awaitable[R]]) -> TypeAdapter[R]:
+def _returned(function: Callable[..., Awaitable[R]]) -> TypeAdapter[R]:
     unwrapped = function.func if isinstance(function, partial) else function
     kind = inspect.get_annotations(unwrapped, eval_str=True).get("return")
     if kind is None:
@@ -131,6 +135,16 @@ def _returned(function: Callable[[Tx], Awaitable[R]]) -> TypeAdapter[R]:
             "Annotate it like '-> Accepted'",
         )
     return TypeAdapter(kind)
+
+
+def _store(once: Once, kind: TypeAdapter[R], returned: R) -> Stored:
+    return Stored(once.status, kind.dump_json(returned, by_alias=True, round_trip=True))
+
+
+def _restore(stored: Stored, kind: TypeAdapter[R]) -> R:
+    if stored.status >= 400:
+        raise stored.problem()
+    return kind.validate_json(stored.body)
 
 
 class Idempotency:
@@ -185,12 +199,10 @@ class Idempotency:
 
         async def handle(tx: Tx) -> Stored:
             fresh[:] = [await function(tx)]
-            return Stored(once.status, kind.dump_json(fresh[0], by_alias=True, round_trip=True))
+            return _store(once, kind, fresh[0])
 
         stored = await self.answer(work, once, handle)
-        if stored.status >= 400:
-            raise stored.problem()
-        return kind.validate_json(stored.body) if once.replayed else fresh[0]
+        return fresh[0] if not once.replayed else _restore(stored, kind)
 
     async def _handle(self, once: Once, handler: Callable[[Tx], Awaitable[Stored]], tx: Tx) -> Stored:
         tx.on_open(lambda connection: self._lock(once, connection))
@@ -198,9 +210,9 @@ class Idempotency:
             stored = await handler(tx)
         except Problem as problem:
             if problem.keep:
-                await self.record(tx, [(once, Stored.of(problem))])
+                self.record(tx, [(once, Stored.of(problem))])
             raise
-        await self.record(tx, [(once, stored)])
+        self.record(tx, [(once, stored)])
         return stored
 
     async def _lock(self, once: Once, connection: AsyncConnection) -> None:
@@ -212,8 +224,12 @@ class Idempotency:
         stored = Stored.of(problem)
         if problem.keep or not stored.final:
             raise problem
+
+        async def keep(tx: Tx) -> None:
+            self.record(tx, [(once, stored)])
+
         try:
-            await work.run(lambda tx: self.record(tx, [(once, stored)]))
+            await work.run(keep)
         except Exception as error:
             if not self._host.engine.is_duplicate(error):
                 raise
@@ -271,6 +287,18 @@ class Idempotency:
                 raise
             await self._finish(work, once, mark, stored)
             return stored
+
+    async def run_in_steps(self, work: Work, once: Once, function: Callable[[], Awaitable[R]]) -> R:
+        """`answer_in_steps` for a function that returns what is stored; its annotation says what that is."""
+        fresh: list[R] = []
+        kind = _returned(function)
+
+        async def handle() -> Stored:
+            fresh[:] = [await function()]
+            return _store(once, kind, fresh[0])
+
+        stored = await self.answer_in_steps(work, once, handle)
+        return fresh[0] if not once.replayed else _restore(stored, kind)
 
     async def _mark(self, work: Work, once: Once, mark: str) -> Stored | None:
         """Leave a record without a status, its body the mark; or return the answer that is there."""
@@ -333,15 +361,15 @@ class Idempotency:
         once.replayed = True
         return Stored(record.status, record.body.encode())
 
-    async def record(self, tx: Tx, answers: Sequence[tuple[Once, Stored]]) -> None:
-        """Store the answers, by one statement. A record that is there already fails it as a duplicate."""
+    def record(self, tx: Tx, answers: Sequence[tuple[Once, Stored]]) -> None:
+        """Store the answers at the end of the transaction. A record that is there by then fails it as a duplicate."""
         rows = [
             self._row(once, tx, stored.status, stored.body.decode(), self._settings.results)
             for once, stored in answers
             if stored.final
         ]
         if rows:
-            await self._insert(await tx.connection(), rows)
+            tx.gather(self._insert, rows)
 
     @staticmethod
     def _row(once: Once, tx: Tx, status: int | None, body: str, lifetime: timedelta) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from freehold.model.service import Job
 from freehold.observe.metrics import METRICS
 from freehold.observe.tracing import span
 from freehold.runtime import faultpoints
+from freehold.runtime.failure import describe
 from freehold.runtime.host import Host
 from freehold.runtime.injection import bind, takes
 from freehold.runtime.lease import Lease
-from freehold.runtime.parking import describe
 from freehold.runtime.transaction import Tx
 
 log = logging.getLogger(__name__)

@@ -66,7 +66,7 @@ class Outbox:
     """Writes rows at the end of transactions and wakes the relay once they are committed."""
 
     def __init__(self, tables: FrameworkTables) -> None:
-        self._insert = BulkInsert(tables.outbox, COLUMNS)
+        self.insert = BulkInsert(tables.outbox, COLUMNS)
         self._woken = asyncio.Event()
         self._drained = asyncio.Event()
         self._commits = 0
@@ -74,7 +74,7 @@ class Outbox:
 
     async def write(self, connection: AsyncConnection, rows: Sequence[OutboxRow]) -> None:
         """Insert the rows in one statement, their `seq` growing in order."""
-        await self._insert(connection, [row.columns() for row in rows])
+        await self.insert(connection, [row.columns() for row in rows])
 
     def wake(self) -> None:
         """Tell the relay of this process that there is something to publish."""

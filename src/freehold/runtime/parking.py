@@ -20,6 +20,7 @@ from freehold.model.ids import uuid7
 from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Context
+from freehold.runtime.failure import describe
 from freehold.runtime.handling import handling, kept
 from freehold.runtime.host import Host
 from freehold.runtime.lease import Lease
@@ -294,11 +295,3 @@ def envelope_of(row: Row[Any]) -> Envelope:
     time: datetime = row.event_time
     return Envelope(row.event_id, row.event_type, row.version, row.source, row.topic, row.partition_key, time,
                     row.payload, row.headers)  # fmt: skip
-
-
-def describe(error: BaseException) -> str:
-    """An error as one stored line: its type and message, without values that a statement was given."""
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-    original = getattr(error, "orig", None)
-    return f"{type(error).__name__}: {original if original is not None else error}"[:2000]

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TypeVar
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from freehold.model.messages import Command
-from freehold.model.problem import Problem
 from freehold.model.saga import is_command
 from freehold.runtime.saga_machine import Order
 from freehold.runtime.saga_store import Instance
 
 M = TypeVar("M", bound=BaseModel)
-LONGEST_ERROR = 2000
 
 
 def build_command(instance: Instance) -> Command:
@@ -35,18 +33,6 @@ def origin_of(instance: Instance, causation_id: str) -> Order | None:
 def command_id(saga_id: UUID, order: Order) -> UUID:
     """The id under which an order's command travels, the same however often it is computed."""
     return uuid5(saga_id, f"{order.step}:{order.attempt}:{order.kind}")
-
-
-def describe(error: Exception) -> str:
-    """An error in one line, without the values that it is about."""
-    if isinstance(error, Problem):
-        text = f"{error.code}: {error.detail}" if error.detail else error.code
-    elif isinstance(error, ValidationError):
-        wrong = error.errors(include_input=False, include_url=False, include_context=False)
-        text = "; ".join(f"{error.title}.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong)
-    else:
-        text = f"{type(error).__name__}: {error}"
-    return text[:LONGEST_ERROR]
 
 
 def same_fields(model: type[M], source: BaseModel) -> M:

@@ -118,12 +118,18 @@ class Note:
 
 @dataclass(slots=True)
 class Move:
-    """The next state, what to write down, and when the instance is due again: after `due_in`, never when it is None."""
+    """The next state, what to write down, and when the instance is due again: after `due_in`, never when it is None.
+
+    `left` is what is left of the saga's deadline, `missed` the order by which a command that was skipped may be given
+    after all.
+    """
 
     state: State
+    left: timedelta | None = None
     due_in: timedelta | None = None
     keeps_deadline: bool = False
     notes: list[Note] = field(default_factory=list)
+    missed: Order | None = None
 
     def to(self, due_in: timedelta | None, **changes: object) -> None:
         """Change the state and set when it is due."""
@@ -141,7 +147,7 @@ class SagaMachine:
 
     def begin(self) -> Move:
         """A new instance."""
-        move = Move(State())
+        move = Move(State(), self.saga.limit)
         self._enter(move, 0)
         return move
 
@@ -177,9 +183,15 @@ class SagaMachine:
                 last = max(self._settings.tries, state.attempt)
                 yield from (Order(step.name, n, "undo") for n in range(1, last + 1))
 
-    def decide(self, state: State, happened: Happening) -> Move | None:
-        """What follows; None when it changes nothing: late, repeated and foreign happenings are harmless."""
-        move = Move(state)
+    def decide(self, state: State, happened: Happening, left: timedelta | None = None) -> Move | None:
+        """What follows; None when it changes nothing: late, repeated and foreign happenings are harmless.
+
+        Args:
+            state: where the instance stands.
+            happened: what came about.
+            left: of the saga's deadline; below zero when it is over, None when there is none.
+        """
+        move = Move(state, left)
         match happened:
             case Succeeded() if state.waits_for == "turn":
                 self._succeeded(move)
@@ -204,7 +216,7 @@ class SagaMachine:
             self._done(move) if state.status == "running" else self._undone(move)
         elif state.status == "running":
             move.notes.append(Note(step.name, "sent"))
-            move.to(step.limit, waits_for="answer")
+            move.to(self._patience(step, move), waits_for="answer")
         elif step.undone is None or self.tombstone(state):  # an undo that finds nothing to undo is not answered
             self._undone(move)
         else:
@@ -215,11 +227,12 @@ class SagaMachine:
         state, step = move.state, self.step(move.state)
         running = state.status == "running"
         move.notes.append(Note(step.name, "failed" if running else "undo failed", error))
-        if (again and state.attempt <= step.retries) if running else state.attempt < self._settings.tries:
-            wait = self._settings.backoff(state.attempt)
+        wait = self._settings.backoff(state.attempt)
+        in_time = move.left is None or wait <= move.left
+        if (again and in_time and state.attempt <= step.retries) if running else state.attempt < self._settings.tries:
             move.to(wait, attempt=state.attempt + 1, waits_for="turn")
         elif running:
-            self._give_up(move, error)
+            self._give_up(move, error, again_as=state.attempt + 1 if state.waits_for == "answer" else None)
         else:
             self._need_attention(move, error, waits_for=None)
 
@@ -229,7 +242,7 @@ class SagaMachine:
             error = f"{step.name}: no answer in time"
             move.notes.append(Note(step.name, "timed out"))
             self._keep_effect(move, certain=False)
-            self._give_up(move, error)
+            self._give_up(move, error, again_as=state.attempt)  # its delivery may be late: it must not become two
         else:
             self._need_attention(move, f"undo of {step.name}: no answer in time", waits_for="answer")
 
@@ -273,12 +286,21 @@ class SagaMachine:
         if step.do is not None:
             move.to(AT_ONCE, step=index, attempt=1, waits_for="turn")
             return
-        move.to(step.limit, step=index, attempt=1, waits_for="answer")
+        move.to(self._patience(step, move), step=index, attempt=1, waits_for="answer")
         signals = {event.__message__.name: event for event in (step.fail, step.ok) if event is not None}
         came = next((name for name in move.state.early if name in signals), None)
         if came is not None:
             move.state = replace(move.state, early=tuple(name for name in move.state.early if name != came))
             self._take(move, signals[came])
+
+    @staticmethod
+    def _patience(step: Step, move: Move) -> timedelta | None:
+        """How long the step's answer is awaited. A step that begins after the deadline has its own time, if any."""
+        if move.left is None:
+            return step.limit
+        if move.left > AT_ONCE:
+            return move.left if step.limit is None else min(step.limit, move.left)
+        return AT_ONCE if step.limit is None else step.limit
 
     def _done(self, move: Move) -> None:
         move.notes.append(Note(self.step(move.state).name, "done"))
@@ -290,9 +312,11 @@ class SagaMachine:
         if step.undo is not None:
             move.state = replace(state, effects=(*state.effects, Effect(step.name, state.attempt, certain)))
 
-    def _give_up(self, move: Move, error: str) -> None:
+    def _give_up(self, move: Move, error: str, *, again_as: int | None) -> None:
         step = self.step(move.state)
         if not step.critical:
+            if again_as is not None and is_command(step.do):
+                move.missed = Order(step.name, again_as)
             move.notes.append(Note(step.name, "skipped", error))
             self._enter(move, move.state.step + 1)
             return

@@ -77,7 +77,7 @@ def _possible(machine: SagaMachine, state: State) -> Iterator[Happening]:
     for event in (step.ok, step.fail) if running else (step.undone,):
         if event is not None:
             yield Answered(event)
-    if step.limit is not None or not running:
+    if step.limit is not None or machine.saga.limit is not None or not running:
         yield Overdue()
 
 

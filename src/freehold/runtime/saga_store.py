@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, func, insert, select, update
 
 from freehold.model.saga import FINAL, Saga
 from freehold.runtime.host import Host
-from freehold.runtime.saga_machine import Effect, Move, Note, SagaMachine, State
+from freehold.runtime.saga_machine import Effect, Happening, Move, Note, SagaMachine, State
 from freehold.runtime.transaction import Tx
 
 UNFINISHED = ("running", "compensating", "needs_attention")
@@ -30,6 +30,13 @@ class Instance:
     data: BaseModel
     headers: Mapping[str, str]
     deadline: datetime | None
+    begun_at: datetime
+
+    def decide(self, happened: Happening, now: datetime) -> Move | None:
+        """What follows, given what is left of the saga's own deadline."""
+        limit = self.machine.saga.limit
+        left = None if limit is None else self.begun_at + limit - now
+        return self.machine.decide(self.state, happened, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class SagaStore:
             "version": saga.version,
             "saga_key": key,
             "headers": dict(instance.headers),
-            "created_at": now,
+            "created_at": instance.begun_at,
             **self._columns(instance, now),
         }
         new = await tx.execute(self._host.engine.insert_new(self._table, [row], key=["saga", "saga_key"]))
@@ -133,7 +140,7 @@ class SagaStore:
             tuple(Effect(*effect) for effect in row.effects), tuple(row.early), row.error,
         )  # fmt: skip
         data = machine.saga.data_type.model_validate_json(row.data)
-        return Instance(row.id, machine, state, data, row.headers, row.deadline_at)
+        return Instance(row.id, machine, state, data, row.headers, row.deadline_at, row.created_at)
 
     @staticmethod
     def _columns(instance: Instance, now: datetime) -> dict[str, Any]:

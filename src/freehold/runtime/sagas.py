@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy import insert
 
 from freehold.model.envelope import Envelope
 from freehold.model.errors import DeclarationError
@@ -24,14 +25,17 @@ from freehold.model.service import Handler
 from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Context
+from freehold.runtime.failure import describe
 from freehold.runtime.host import Host
 from freehold.runtime.injection import Bound, bind, takes
-from freehold.runtime.saga_commands import build_command, command_id, describe, origin_of, same_fields
+from freehold.runtime.outbox import OutboxRow
+from freehold.runtime.saga_commands import build_command, command_id, origin_of, same_fields
 from freehold.runtime.saga_machine import (
     Answered,
     Failed,
     Move,
     Note,
+    Order,
     Overdue,
     Resumed,
     SagaMachine,
@@ -131,7 +135,7 @@ class Sagas:
             instance = await self._store.hold(tx, saga_id)
             if instance is None:
                 raise LookupError(f"{self._host.service.name} has no saga instance {saga_id}")
-            move = instance.machine.decide(instance.state, Resumed())
+            move = instance.decide(Resumed(), tx.now())
             if move is None:
                 raise MisuseError(f"saga instance {saga_id} is {instance.state.status} and needs no attention")
             await self._advance(tx, instance, move)
@@ -194,7 +198,9 @@ class Sagas:
         saga_id, machine = uuid7(), self._machines[saga.name, saga.version]
         inherited = {name: value for name, value in tx.context.event_headers().items() if name in INHERITED}
         move = machine.begin()
-        instance = Instance(saga_id, machine, move.state, data, {"correlationid": str(saga_id)} | inherited, None)
+        instance = Instance(
+            saga_id, machine, move.state, data, {"correlationid": str(saga_id)} | inherited, None, tx.now()
+        )
         if not await self._store.insert(tx, instance, _key(saga, data)):
             return None
         tx.on_commit(lambda: METRICS.saga(self._host.service.name, saga.name, "running"))
@@ -208,7 +214,7 @@ class Sagas:
             return
         causation = tx.context.cause.headers.get("causationid") if tx.context.cause is not None else None
         origin = None if causation is None else origin_of(instance, causation)
-        move = instance.machine.decide(instance.state, Answered(type(event), origin))
+        move = instance.decide(Answered(type(event), origin), tx.now())
         if move is None:
             log.debug("saga instance %s does not wait for %s", instance.id, event.__message__.name)
             return
@@ -243,7 +249,7 @@ class Sagas:
                 return False
             move: Move | None = None
             if instance.state.waits_for == "answer":
-                move = instance.machine.decide(instance.state, Overdue())
+                move = instance.decide(Overdue(), tx.now())
             elif not is_command(instance.machine.action(instance.state)):
                 called = instance.state
                 move = await self._call(instance, tx)
@@ -278,20 +284,20 @@ class Sagas:
         except Problem as problem:
             if not problem.keep:
                 raise
-            return machine.decide(state, Failed(describe(problem), again=False))
+            return instance.decide(Failed(describe(problem), again=False), tx.now())
         if result is not None and not isinstance(result, machine.saga.data_type):
             raise TypeError(
                 f"{step.name} returned {type(result).__name__}, not {machine.saga.data_type.__name__} or None"
             )
         instance.data = instance.data if result is None else result
-        return machine.decide(state, Succeeded())
+        return instance.decide(Succeeded(), tx.now())
 
     async def _record_failure(self, tx: Tx, saga_id: UUID, before: State, failed: Failed) -> None:
         """After the failed transaction was rolled back, in a new one: unless another process has gone on meanwhile."""
         instance = await self._store.hold(tx, saga_id)
         if instance is None or instance.machine.order(instance.state) != instance.machine.order(before):
             return
-        await self._advance(tx, instance, instance.machine.decide(instance.state, failed))
+        await self._advance(tx, instance, instance.decide(failed, tx.now()))
 
     # --- onwards ------------------------------------------------------------------------------------------------------
 
@@ -299,10 +305,12 @@ class Sagas:
         """Make the move and send what is to be sent, until the instance waits or a function is to be called."""
         now, notes, before = tx.now(), [], instance.state.status
         if move is not None:
+            if move.missed is not None:
+                await self._keep(move, move.missed, instance, tx)
             moved(instance, move, now)
             notes += move.notes
         while instance.deadline is not None and instance.deadline <= now and self._sends(instance):
-            move = instance.machine.decide(instance.state, self._send(instance, tx))
+            move = instance.decide(self._send(instance, tx), now)
             assert move is not None  # noqa: S101 - an instance whose turn it is always moves
             moved(instance, move, now)
             notes += move.notes
@@ -320,6 +328,19 @@ class Sagas:
                 "saga %s, instance %s needs attention at step %r: %s. Remove the cause, then resume it",
                 saga.name, instance.id, instance.machine.step(state).name, state.error,
             )  # fmt: skip
+
+    async def _keep(self, move: Move, missed: Order, instance: Instance, tx: Tx) -> None:
+        """A command that the saga goes on without stays as a dead letter until somebody replays or discards it."""
+        name, now = instance.machine.saga.name, tx.now()
+        row = OutboxRow.of(build_command(instance), command_id(instance.id, missed), dict(instance.headers), now)
+        error = next(note.detail for note in move.notes if note.what == "skipped")
+        letter = {
+            "id": uuid7(), "direction": "publish", "consumer_name": f"saga.{name}", "event_id": row.event_id,
+            "source": self._host.service.name, **row.message(), "event_time": now, "died_at": now,
+            "retry_count": instance.state.attempt, "error": error, "held": False, "status": "dead",
+        }  # fmt: skip
+        await tx.execute(insert(self._host.tables.dead_letters).values(letter))
+        log.warning("saga %s, instance %s goes on without a step: %s", name, instance.id, error)
 
     @staticmethod
     def _sends(instance: Instance) -> bool:

@@ -19,6 +19,7 @@ from freehold.model.ids import uuid7
 from freehold.model.messages import Command, Event, Query
 from freehold.model.problem import Problem
 from freehold.runtime import faultpoints
+from freehold.runtime.bulk import BulkInsert
 from freehold.runtime.context import Asking, Context
 from freehold.runtime.outbox import OutboxRow
 
@@ -64,7 +65,7 @@ class Tx:
         self._session: AsyncSession | None = None
         self._outbox: list[OutboxRow] = []
         self._delayed: list[tuple[OutboxRow, datetime]] = []
-        self._audit: list[dict[str, Any]] = []
+        self._gathered: dict[BulkInsert, list[Mapping[str, Any]]] = {}
         self._on_open: list[Callable[[AsyncConnection], Awaitable[None]]] = []
         self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self._after_commit: list[Callable[[], None]] = []
@@ -273,24 +274,40 @@ class Tx:
         after: dict[str, Any] | None = None,
         actor_id: UUID | None = None,
         tenant_id: UUID | None = None,
+        context: Context | None = None,
     ) -> None:
-        """Leave a row in `audit_logs`: who did what to which thing, in which request."""
+        """Leave a row in `audit_logs`: who did what to which thing, in which request.
+
+        Args:
+            action: a verb, like `confirm`.
+            resource: the kind of thing.
+            resource_id: which one.
+            before: what it was, as far as it was changed.
+            after: what it is now.
+            actor_id: who did it, where that is not the caller.
+            tenant_id: whose thing it is, where that is not the caller's tenant.
+            context: the request that it was done in, where it is not the transaction's own: of one call in a batch.
+        """
         self._writing("write an audit row")
-        user = self.context.user
-        self._audit.append(
-            {
-                "id": uuid7(),
-                "at": self.now(),
-                "actor_id": actor_id or (user.id if user else None),
-                "tenant_id": tenant_id or (user.tenant_id if user else None),
-                "action": action,
-                "resource": resource,
-                "resource_id": None if resource_id is None else str(resource_id),
-                "before": before,
-                "after": after,
-                "request_id": self.context.request_id,
-            }
-        )
+        asked = context or self.context
+        user = asked.user
+        row = {
+            "id": uuid7(),
+            "at": self.now(),
+            "actor_id": actor_id or (user.id if user else None),
+            "tenant_id": tenant_id or (user.tenant_id if user else None),
+            "action": action,
+            "resource": resource,
+            "resource_id": None if resource_id is None else str(resource_id),
+            "before": before,
+            "after": after,
+            "request_id": asked.request_id,
+        }
+        self.gather(self._host.audit, [row])
+
+    def gather(self, insert: BulkInsert, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert these rows right before the commit, with whatever else is gathered for other tables."""
+        self._gathered.setdefault(insert, []).extend(rows)
 
     def on_open(self, function: Callable[[AsyncConnection], Awaitable[None]]) -> None:
         """Await the function with the connection right after the database is opened, before the first statement."""
@@ -317,21 +334,20 @@ class Tx:
             await function()
         if self._session is not None and not self.readonly:
             await self.flush()
-        if self._outbox or self._delayed or self._audit:
+        if self._outbox or self._delayed or self._gathered:
             await self._write_gathered(await self.connection())
         faultpoints.reach("commit.before")
         await self._stack.aclose()
         faultpoints.reach("commit.after")
 
     async def _write_gathered(self, connection: AsyncConnection) -> None:
-        tables = self._host.tables
-        if self._audit:
-            await connection.execute(tables.audit.insert(), self._audit)
         if self._delayed:
             rows = [{**row.message(), "due_at": due} for row, due in self._delayed]
-            await connection.execute(tables.delayed.insert(), rows)
+            await connection.execute(self._host.tables.delayed.insert(), rows)
         if self._outbox:
-            await self._host.outbox.write(connection, self._outbox)
+            self.gather(self._host.outbox.insert, [row.columns() for row in self._outbox])
+        if self._gathered:
+            await self._host.inserts(connection, self._gathered)
 
     async def abandon(self, error: BaseException) -> None:
         """Roll back. The unit of work calls it; nobody else."""

@@ -11,15 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Table, and_, bindparam, delete, select, true, update
+from sqlalchemy import Table, and_, bindparam, delete, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.selectable import Join
 
 from freehold.model.ports import Engine
 from freehold.runtime.view_tables import ViewTables
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 CHUNK = 500
+Key = tuple[Any, ...]
+"""The values of a row's key, in the order of its columns."""
 Patch = dict[str, tuple[Any, datetime]]
 """By column, a value and the moment it was true. The version column is among them."""
 Shape = tuple[str, ...]
@@ -119,21 +122,22 @@ class Generation:
         self._required = tables.required
         self._columns = tables.columns
         self._scopes = Scopes(engine, tables)
-        self._key = self._table.c[tables.key]
+        self._key = [self._table.c[name] for name in tables.key]
+        self._ages_key = [tables.ages.c[name] for name in tables.ages_key]
 
-    async def find(self, connection: AsyncConnection, where: Mapping[str, Any]) -> list[Any]:
+    async def find(self, connection: AsyncConnection, where: Mapping[str, Any]) -> list[Key]:
         """The keys of the rows with these values."""
         conditions = [_equals(self._table.c[name], value) for name, value in where.items()]
-        return list((await connection.scalars(select(self._key).where(and_(true(), *conditions)))).all())
+        return [tuple(row) for row in await connection.execute(select(*self._key).where(and_(true(), *conditions)))]
 
     async def apply(
         self,
         connection: AsyncConnection,
-        patches: Mapping[Any, Patch],
+        patches: Mapping[Key, Patch],
         shapes: Collection[Shape],
         *,
         since: datetime = NEVER,
-    ) -> dict[Any, Patch]:
+    ) -> dict[Key, Patch]:
         """Set what is newer; answers the patches that are too incomplete to make a row of.
 
         Args:
@@ -141,7 +145,7 @@ class Generation:
             shapes: column sets by which rows of remembered scopes are found.
             since: values that a row has had since before then give way whatever their version.
         """
-        lacking: dict[Any, Patch] = {}
+        lacking: dict[Key, Patch] = {}
         for keys in chunks(list(patches)):
             held = await self._held(connection, keys, shapes)
             full = {key: dict(patches[key]) for key in keys}
@@ -154,32 +158,35 @@ class Generation:
         return lacking
 
     async def _held(
-        self, connection: AsyncConnection, keys: Sequence[Any], shapes: Collection[Shape]
-    ) -> dict[Any, Held]:
-        ages = self._tables.ages
+        self, connection: AsyncConnection, keys: Sequence[Key], shapes: Collection[Shape]
+    ) -> dict[Key, Held]:
         names = sorted({name for shape in shapes for name in shape})
-        joined = self._table.outerjoin(ages, (ages.c.shadow == self._shadow) & (ages.c.key == self._key))
+        version_of, ages = self._table.c[self._tables.version], self._tables.ages.c.ages
         rows = await connection.execute(
-            select(
-                self._key, self._table.c[self._tables.version], ages.c.ages, *(self._table.c[name] for name in names)
-            )
-            .select_from(joined)
-            .where(self._key.in_(keys))
+            select(version_of, ages, *self._key, *(self._table.c[name] for name in names))
+            .select_from(self._with_ages())
+            .where(_among(self._key, keys))
         )
+        width = len(self._key)
         return {
-            key: Held(
+            tuple(values[:width]): Held(
                 version or NEVER,
                 {name: datetime.fromisoformat(text) for name, text in (older or {}).items()},
-                dict(zip(names, values, strict=True)),
+                dict(zip(names, values[width:], strict=True)),
             )
-            for key, version, older, *values in rows
+            for version, older, *values in rows
         }
+
+    def _with_ages(self) -> Join:
+        """The rows, with their ages where they have any."""
+        ages = self._tables.ages
+        return self._table.outerjoin(ages, (ages.c.shadow == self._shadow) & _same(self._ages_key, self._key))
 
     async def _add_scopes(
         self,
         connection: AsyncConnection,
-        patches: Mapping[Any, Patch],
-        held: Mapping[Any, Held],
+        patches: Mapping[Key, Patch],
+        held: Mapping[Key, Held],
         shapes: Collection[Shape],
     ) -> None:
         """Overlay each row that has just become part of a scope with what is remembered for the scope's rows."""
@@ -188,7 +195,7 @@ class Generation:
             row = held.get(key)
             values = {
                 **(row.found_by if row else {}),
-                self._tables.key: key,
+                **self._named(key),
                 **{name: value for name, (value, _) in patch.items()},
             }
             for shape in shapes:
@@ -199,14 +206,17 @@ class Generation:
                 for patch in wanted[scope]:
                     overlay(patch, remembered, ties=False)
 
-    async def _insert(self, connection: AsyncConnection, patches: Mapping[Any, Patch]) -> None:
+    def _named(self, key: Key) -> dict[str, Any]:
+        return dict(zip(self._tables.key, key, strict=True))
+
+    async def _insert(self, connection: AsyncConnection, patches: Mapping[Key, Patch]) -> None:
         alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
-        ages: dict[Any, dict[str, datetime]] = {}
+        ages: dict[Key, dict[str, datetime]] = {}
         for key, patch in patches.items():
             version = max((at for _, at in patch.values()), default=NEVER)
             alike[frozenset(patch)].append(
                 {
-                    self._tables.key: key,
+                    **self._named(key),
                     **{name: value for name, (value, _) in patch.items()},
                     self._tables.version: version,
                 }
@@ -214,19 +224,17 @@ class Generation:
             ages[key] = self._older(
                 version, {name: patch[name][1] if name in patch else NEVER for name in self._columns}
             )
+        keys = self._tables.key
         for rows in alike.values():
-            await connection.execute(
-                self._engine.upsert(
-                    self._table, rows, key=[self._tables.key], update=[n for n in rows[0] if n != self._tables.key]
-                )
-            )
+            others = [name for name in rows[0] if name not in keys]
+            await connection.execute(self._engine.upsert(self._table, rows, key=list(keys), update=others))
         await self._age(connection, ages, clear=False)
 
     async def _update(
-        self, connection: AsyncConnection, patches: Mapping[Any, Patch], held: Mapping[Any, Held], since: datetime
+        self, connection: AsyncConnection, patches: Mapping[Key, Patch], held: Mapping[Key, Held], since: datetime
     ) -> None:
         alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
-        ages: dict[Any, dict[str, datetime]] = {}
+        ages: dict[Key, dict[str, datetime]] = {}
         for key, patch in patches.items():
             row = held[key]
             won = {
@@ -238,11 +246,13 @@ class Generation:
             own = won[self._tables.version][1] if self._tables.version in won else row.version
             version = max(own, *new.values()) if new else own
             values = {**{name: value for name, (value, _) in won.items()}, self._tables.version: version}
-            alike[frozenset(won)].append({f"p_{name}": value for name, value in values.items()} | {"p__key": key})
+            found_by = {f"key_{name}": value for name, value in self._named(key).items()}
+            alike[frozenset(won)].append({f"p_{name}": value for name, value in values.items()} | found_by)
             ages[key] = self._older(version, new)
+        mine = _same(self._key, [bindparam(f"key_{column.name}") for column in self._key])
         for names, rows in alike.items():
             setting: dict[str, Any] = {name: bindparam(f"p_{name}") for name in sorted(names | {self._tables.version})}
-            await connection.execute(update(self._table).where(self._key == bindparam("p__key")).values(setting), rows)
+            await connection.execute(update(self._table).where(mine).values(setting), rows)
         await self._age(connection, ages, clear=True)
 
     @staticmethod
@@ -250,20 +260,25 @@ class Generation:
         return {name: at for name, at in ages.items() if at != version}
 
     async def _age(
-        self, connection: AsyncConnection, ages: Mapping[Any, Mapping[str, datetime]], *, clear: bool
+        self, connection: AsyncConnection, ages: Mapping[Key, Mapping[str, datetime]], *, clear: bool
     ) -> None:
         """Keep which columns are older than their row; a row that is of one age throughout needs no note."""
         table = self._tables.ages
         even = [key for key, older in ages.items() if not older]
         if clear and even:
-            await connection.execute(delete(table).where(table.c.shadow == self._shadow, table.c.key.in_(even)))
+            await connection.execute(delete(table).where(table.c.shadow == self._shadow, _among(self._ages_key, even)))
+        names = self._tables.ages_key
         rows = [
-            {"shadow": self._shadow, "key": key, "ages": {name: at.isoformat() for name, at in older.items()}}
+            {
+                "shadow": self._shadow,
+                **dict(zip(names, key, strict=True)),
+                "ages": {name: at.isoformat() for name, at in older.items()},
+            }
             for key, older in ages.items()
             if older
         ]
         if rows:
-            await connection.execute(self._engine.upsert(table, rows, key=["shadow", "key"]))
+            await connection.execute(self._engine.upsert(table, rows, key=["shadow", *names]))
 
     # --- whole generations --------------------------------------------------------------------------------------------
 
@@ -278,31 +293,28 @@ class Generation:
         """Become what `other` is: its rows win by version, and against everything from before `started`; rows that it
         does not have go when they are from before then.
         """
-        last: Any = None
+        last: Key | None = None
         while patches := await other.page(connection, last):
             await self.apply(connection, patches, shapes, since=started)
             last = list(patches)[-1]
         mine, ages = self._table, self._tables.ages
-        there = select(other._key).where(other._key == self._key).exists()
+        there = select(*other._key).where(_same(other._key, self._key)).exists()
         await connection.execute(delete(mine).where(mine.c[self._tables.version] < started, ~there))
-        kept = select(self._key).where(self._key == ages.c.key).exists()
+        kept = select(*self._key).where(_same(self._key, self._ages_key)).exists()
         await connection.execute(delete(ages).where(ages.c.shadow == self._shadow, ~kept))
 
-    async def page(self, connection: AsyncConnection, after: Any) -> dict[Any, Patch]:
+    async def page(self, connection: AsyncConnection, after: Key | None) -> dict[Key, Patch]:
         """The next rows by key, as patches of the columns that were ever set."""
-        ages = self._tables.ages
-        joined = self._table.outerjoin(ages, (ages.c.shadow == self._shadow) & (ages.c.key == self._key))
-        statement = (
-            select(self._table, ages.c.ages.label("ages__")).select_from(joined).order_by(self._key).limit(CHUNK)
-        )
+        statement = select(self._table, self._tables.ages.c.ages.label("ages__")).select_from(self._with_ages())
+        statement = statement.order_by(*self._key).limit(CHUNK)
         if after is not None:
-            statement = statement.where(self._key > after)
-        patches: dict[Any, Patch] = {}
+            statement = statement.where(_behind(self._key, after))
+        patches: dict[Key, Patch] = {}
         for row in (await connection.execute(statement)).mappings():
             version = row[self._tables.version]
             older = {name: datetime.fromisoformat(text) for name, text in (row["ages__"] or {}).items()}
             dated = {name: (row[name], older.get(name, version)) for name in self._columns}
-            patches[row[self._tables.key]] = {
+            patches[tuple(row[name] for name in self._tables.key)] = {
                 self._tables.version: (version, version),
                 **{name: dating for name, dating in dated.items() if dating[1] != NEVER},
             }
@@ -312,6 +324,21 @@ class Generation:
 def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """So many at a time that a statement's parameters stay within every database's limit."""
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+
+
+def _same(some: Iterable[ColumnElement[Any]], others: Iterable[ColumnElement[Any]]) -> ColumnElement[bool]:
+    return and_(*(one == other for one, other in zip(some, others, strict=True)))
+
+
+def _among(columns: Sequence[ColumnElement[Any]], keys: Sequence[Key]) -> ColumnElement[bool]:
+    if len(columns) == 1:
+        return columns[0].in_([key[0] for key in keys])
+    return tuple_(*columns).in_(keys)
+
+
+def _behind(columns: Sequence[ColumnElement[Any]], key: Key) -> ColumnElement[bool]:
+    """Of rows in the order of these columns, those that come later."""
+    return columns[0] > key[0] if len(columns) == 1 else tuple_(*columns) > key
 
 
 def _equals(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:

@@ -29,6 +29,7 @@ class ViewTables:
     - `shadow` is a copy that a rebuild fills.
     - `ages` has a row where columns are older than their row, in either of the two: a row's version is that of its
       newest column.
+      It finds its row by `ages_key`, which are the key's columns in their order.
     - `scopes` remembers the newest changes of rows found by other columns than the key, for rows that come later.
     """
 
@@ -36,7 +37,8 @@ class ViewTables:
     shadow: Table
     ages: Table
     scopes: Table
-    key: str
+    key: tuple[str, ...]
+    ages_key: tuple[str, ...]
     version: str
 
     @classmethod
@@ -48,13 +50,19 @@ class ViewTables:
             _define(view, live, metadata)
         found = metadata.tables
         return cls(
-            live, found[f"{name}__rebuild"], found[f"{name}__ages"], found[f"{name}__scopes"], view.key, view.version
+            live,
+            found[f"{name}__rebuild"],
+            found[f"{name}__ages"],
+            found[f"{name}__scopes"],
+            view.key,
+            _ages_key(view.key),
+            view.version,
         )
 
     @property
     def columns(self) -> list[str]:
-        """What changes set: every column but the key and the version."""
-        return [column.name for column in self.live.columns if column.name not in (self.key, self.version)]
+        """What changes set: every column but the key's and the version."""
+        return [column.name for column in self.live.columns if column.name not in (*self.key, self.version)]
 
     @property
     def required(self) -> set[str]:
@@ -81,7 +89,10 @@ def _define(view: View, live: Table, metadata: MetaData) -> None:
         f"{live.name}__ages",
         metadata,
         Column("shadow", Boolean, primary_key=True),
-        Column("key", live.c[view.key].type, primary_key=True, autoincrement=False),
+        *(
+            Column(name, live.c[column].type, primary_key=True, autoincrement=False)
+            for name, column in zip(_ages_key(view.key), view.key, strict=True)
+        ),
         Column("ages", JsonDocument, nullable=False),
     )
     Table(
@@ -90,14 +101,19 @@ def _define(view: View, live: Table, metadata: MetaData) -> None:
         Column("scope__id", String(64), primary_key=True),
         Column("scope__versions", JsonDocument, nullable=False),
         Column("scope__at", UtcDateTime(), nullable=False, index=True),
-        *(_copy(column, None) for column in live.columns),
+        *(_copy(column, ()) for column in live.columns),
     )
 
 
-def _copy(column: Column[Any], key: str | None) -> Column[Any]:
+def _ages_key(key: tuple[str, ...]) -> tuple[str, ...]:
+    """Names beside which `shadow` and `ages` are none of the view's columns."""
+    return ("key",) if len(key) == 1 else tuple(f"key__{column}" for column in key)
+
+
+def _copy(column: Column[Any], key: tuple[str, ...]) -> Column[Any]:
     """The column without its constraints: what is not complete yet may lie in a copy."""
     kind = column.type
     if isinstance(kind, Enum):
         kind = kind.adapt(Enum, create_constraint=False)  # type: ignore[no-untyped-call]
-    is_key = column.name == key
+    is_key = column.name in key
     return Column(column.name, kind, primary_key=is_key, nullable=not is_key, autoincrement=False)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,7 +29,7 @@ from freehold.runtime.context import NOBODY, Asking
 from freehold.runtime.host import Host
 from freehold.runtime.lease import Lease
 from freehold.runtime.transaction import Tx
-from freehold.runtime.view_rows import Generation, Patch, Scoped, Scopes, Shape, overlay
+from freehold.runtime.view_rows import Generation, Key, Patch, Scoped, Scopes, Shape, overlay
 from freehold.runtime.view_tables import ViewTables
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,17 @@ class ViewState:
     cursor: str | None
     rows_read: int
     started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewReport:
+    """A view as operators see it; for `behind_seconds` and `newest` see `Lag`."""
+
+    state: str
+    generation: int
+    rows: int
+    behind_seconds: float
+    newest: datetime | None
 
 
 class Views:
@@ -155,14 +166,16 @@ class Views:
             delay=at - newest if at is not None and newest is not None else None,
         )
 
-    async def forget(self, name: str, before: datetime, limit: int) -> int:
-        """Forget changes, remembered before that moment, of rows that never came; how many, at most `limit`."""
-        scopes = self._view(name).tables.scopes
-        async with self._host.engine.write() as connection:
-            old = select(scopes.c.scope__id).where(scopes.c.scope__at < before).limit(limit)
-            ids = list((await connection.scalars(old)).all())
-            await connection.execute(delete(scopes).where(scopes.c.scope__id.in_(ids)))
-        return len(ids)
+    async def report(self, name: str) -> ViewReport:
+        """The view's state with its lag and its rows, which are counted one by one: for people, not for a metric.
+
+        Raises a 404 Problem for an unknown view.
+        """
+        table = self._view(name).tables.live
+        state, lag = await self.state(name), await self.lag(name)
+        async with self._host.engine.read() as connection:
+            rows = int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+        return ViewReport(state.state, state.generation, rows, lag.behind.total_seconds(), lag.newest)
 
     def _view(self, name: str) -> _Kept:
         if name not in self._kept:
@@ -203,7 +216,7 @@ class _Kept:
         shapes = {tuple(shape) for shape in state["scopes"]} | {change.shape for change in scoped}
         await self._scopes.remember(connection, scoped, now)
         generations = [self._live, self._shadow] if state["state"] == "rebuilding" else [self._live]
-        lacking: dict[Any, Patch] = {}
+        lacking: dict[Key, Patch] = {}
         for generation in generations:
             patches = {key: dict(patch) for key, patch in keyed.items()}
             for change in scoped:
@@ -212,9 +225,10 @@ class _Kept:
             lacking |= await generation.apply(connection, patches, shapes)
         if lacking:
             # Too little to make a row of: it waits for the rest, as a change of the row with this key.
-            waiting = [Scoped({self.tables.key: key}, patch) for key, patch in lacking.items()]
+            names = self.tables.key
+            waiting = [Scoped(dict(zip(names, key, strict=True)), patch) for key, patch in lacking.items()]
             await self._scopes.remember(connection, waiting, now)
-            shapes.add((self.tables.key,))
+            shapes.add(tuple(sorted(names)))
         newest = max(as_utc(change.version) for _, change in changes)
         is_newer = state["newest_at"] is None or newest >= state["newest_at"]
         await self._save(
@@ -223,18 +237,18 @@ class _Kept:
             **({"newest_at": newest, "applied_at": now} if is_newer else {}),
         )
 
-    def _sort(self, changes: Sequence[tuple[Event, Change]]) -> tuple[dict[Any, Patch], list[Scoped]]:
+    def _sort(self, changes: Sequence[tuple[Event, Change]]) -> tuple[dict[Key, Patch], list[Scoped]]:
         """Changes by key, of each column the newest; and changes of rows that are found otherwise."""
-        keyed: dict[Any, Patch] = {}
+        keyed: dict[Key, Patch] = {}
         scoped: list[Scoped] = []
         for event, change in changes:
-            key = change.values.get(self.tables.key)
             where = change.where if change.where is not None else {}
             self._check(event, change, where)
             patch = self._patch(change.values, as_utc(change.version))
             if change.where is None:
                 patch[self.tables.version] = (as_utc(change.version), as_utc(change.version))
-                overlay(keyed.setdefault(self._adapters[self.tables.key].validate_python(key), {}), patch)
+                key = tuple(self._adapters[name].validate_python(change.values[name]) for name in self.tables.key)
+                overlay(keyed.setdefault(key, {}), patch)
             else:
                 scoped.append(Scoped(where, patch))
         return keyed, scoped
@@ -247,9 +261,10 @@ class _Kept:
             raise ConfigurationError(
                 about, f"sets {', '.join(unknown)}", f"Use the table's columns: {', '.join(known)}"
             )
-        if change.where is None and change.values.get(self.tables.key) is None:
+        unnamed = [name for name in self.tables.key if change.values.get(name) is None]
+        if change.where is None and unnamed:
             raise ConfigurationError(
-                about, f"names no {self.tables.key}", "Put the key among the values, or say which rows with where=…"
+                about, f"names no {', '.join(unnamed)}", "Put the key among the values, or say which rows with where=…"
             )
         moved = sorted(where.keys() & change.values.keys())
         if moved or (change.where is not None and not where):
@@ -322,16 +337,16 @@ class _Kept:
         await self._save(connection, state="rebuilding", cursor=None, rows_read=0, started_at=tx.now())
         return None, 0
 
-    def _read(self, query: str, rows: Sequence[Any]) -> dict[Any, Patch]:
+    def _read(self, query: str, rows: Sequence[Any]) -> dict[Key, Patch]:
         """A page of the snapshot as patches, with values as the columns want them, whichever way they travelled."""
-        patches: dict[Any, Patch] = {}
+        patches: dict[Key, Patch] = {}
         for row in rows:
             values = {
                 name: self._adapters[name].validate_python(v) for name, v in dict(row).items() if name in self._adapters
             }
-            version, key = values.get(self.tables.version), values.get(self.tables.key)
-            missing = sorted((self.tables.required | {self.tables.key, self.tables.version}) - values.keys())
-            if version is None or key is None or missing:
+            version, key = values.get(self.tables.version), tuple(values.get(name) for name in self.tables.key)
+            missing = sorted((self.tables.required | {*self.tables.key, self.tables.version}) - values.keys())
+            if version is None or None in key or missing:
                 raise ConfigurationError(
                     f"view {self._view.name}",
                     f"a row of {query} has no {', '.join(missing) or 'key or version'}",
@@ -351,7 +366,7 @@ class _Kept:
         return connection, state, [tuple(shape) for shape in state["scopes"]]
 
     async def _take_page(
-        self, lease: Lease, patches: Mapping[Any, Patch], cursor: str | None, read: int, tx: Tx
+        self, lease: Lease, patches: Mapping[Key, Patch], cursor: str | None, read: int, tx: Tx
     ) -> None:
         connection, _, shapes = await self._locked_for(lease, tx)
         await self._shadow.apply(connection, patches, shapes)

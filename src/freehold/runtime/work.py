@@ -101,6 +101,18 @@ class Work:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))
         raise AssertionError("unreachable")
 
+    async def in_steps(self, function: Callable[[], Awaitable[R]], *, once: Once) -> R:
+        """Call a function that makes its own transactions; a repeated request gets what it returned at its end.
+
+        While it runs, the key is refused. After a crash in between, the key runs again, and the function must bear
+        that: `run(step, once=once.step("charge"))` is a transaction that then gives its first outcome.
+
+        Args:
+            function: what the request does.
+            once: the idempotency key that the request came with.
+        """
+        return await self._host.idempotency.run_in_steps(self, once, function)
+
     async def ask(self, query: Query[R]) -> R:
         """Ask another service. Raises the Problem that it answers, or Unavailable."""
         return await self._host.ask(query, Asking(self._host.service.name, self.context))

@@ -80,7 +80,7 @@ async def delete_tenant(id: UUID, tx: Tx, caller: User) -> Done:
     tenant.deleted_at = tenant.updated_at = tx.now()
     tenant.is_active = False
     tx.publish(facts.tenant_updated(tenant))
-    tx.audit("delete", "tenant", id)
+    tx.audit("delete", "tenant", id, before={"name": tenant.name, "slug": tenant.slug})
     return Done(message="The tenant is deleted")
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Header, Query
 from sqlalchemy import func, select
 
 from freehold import Once, Problem, Tx, Unavailable, User, Work, not_found, owner, role, user, uuid7
@@ -31,6 +31,10 @@ from systems.booking_rush.booking.bodies import (
 from systems.booking_rush.booking.contract import BookingInfo, GetBooking
 from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.inventory import counts, sync, ticket_pages
+from systems.booking_rush.booking.metrics import refusals_counted
+from systems.booking_rush.booking.queue import admit
+from systems.booking_rush.booking.queue_gate import QueueGate
+from systems.booking_rush.booking.queue_passes import QueuePasses
 from systems.booking_rush.booking.rules import (
     SeatRequest,
     check_held,
@@ -44,9 +48,10 @@ from systems.booking_rush.booking.seats import Reserved, held_by, hold_seats
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.booking.snapshots import ZoneSnapshots
 from systems.booking_rush.booking.tables import Booking, ZoneDirectory
-from systems.booking_rush.payment.contract import GetPaymentOfBooking, PaymentInfo
+from systems.booking_rush.payment.contract import GetPaymentOfBooking, KeepCard, PaymentInfo
 
 ADMINS = ("admin", "super_admin")
+QueuePass = Annotated[str | None, Header(alias="X-Queue-Pass")]
 _INVALID = {
     "quantity": "INVALID_QUANTITY",
     "show_id": "INVALID_SHOW_ID",
@@ -63,21 +68,23 @@ _INVALID = {
     errors=[403, 404, 409],
 )  # fmt: skip
 async def reserve(
-    body: ReserveSeats, caller: User, work: Work, once: Once, *, snapshots: ZoneSnapshots, settings: BookingSettings
+    body: ReserveSeats, caller: User, work: Work, once: Once, *, queue_pass: QueuePass = None
 ) -> Reserved:
     """Hold seats for ten minutes."""
-    wish = await _wish(body, caller, work, snapshots, settings)
-    return await hold_seats(wish.keyed(once.key), work, once)
+    with refusals_counted():
+        wish = await _wish(body, caller, work, queue_pass)
+        return await hold_seats(wish.keyed(once.key), work, once)
 
 
-async def _wish(
-    body: ReserveSeats, caller: User, work: Work, snapshots: ZoneSnapshots, settings: BookingSettings
-) -> SeatRequest:
+async def _wish(body: ReserveSeats, caller: User, work: Work, queue_pass: str | None) -> SeatRequest:
     """A request that may be granted. Raises the Problem of one that may not, whatever seats are left."""
-    zone, now = await snapshots.get(body.zone_id, work), work.now()
+    settings = work.use(BookingSettings)
+    zone, now = await work.use(ZoneSnapshots).get(body.zone_id, work), work.now()
     check_zone(zone, body.show_id, body.event_id, caller)
     check_quantity(zone, body.quantity)
     check_sale(zone, now, timedelta(minutes=settings.sale_closes_before_show_minutes))
+    required = await work.use(QueueGate).requires_pass(zone.event_id, caller.id, work)
+    shown = body.queue_pass or queue_pass
     return SeatRequest(
         booking_id=uuid7(now),
         user_id=caller.id,
@@ -86,15 +93,17 @@ async def _wish(
         zone=zone,
         reserved_at=now,
         expires_at=now + timedelta(minutes=settings.reservation_ttl_minutes),
+        admission=await work.use(QueuePasses).admission(shown, zone.event_id, caller, required=required),
+        context=work.context,
     )
 
 
 @booking.post("/saga/bookings", access=user, status_code=202, idempotency="required", invalid=_INVALID)
 async def book_and_pay(
-    body: BookAndPayIn, caller: User, work: Work, once: Once, *, snapshots: ZoneSnapshots, settings: BookingSettings
+    body: BookAndPayIn, caller: User, work: Work, once: Once, *, queue_pass: QueuePass = None
 ) -> SagaAccepted:
     """Reserve, pay and confirm in one request; it is carried out after the answer."""
-    wish = await _wish(body, caller, work, snapshots, settings)
+    wish = await _wish(body, caller, work, queue_pass)
     if (body.total_price, body.currency) != (wish.total_amount, wish.zone.currency):
         raise Problem(400, "AMOUNT_MISMATCH", f"The price is {wish.total_amount} {wish.zone.currency}")
     data = BookAndPay(
@@ -108,10 +117,13 @@ async def book_and_pay(
         amount=wish.total_amount,
         currency=body.currency,
         method=body.payment_method,
-        card_token=body.card_token,
     )
 
     async def start(tx: Tx) -> SagaAccepted:
+        if body.card_token is not None:
+            kept = await tx.ask(KeepCard(card_token=body.card_token.get_secret_value()))
+            data.card_id = kept.card_id
+        await admit(wish.admission, tx)
         return SagaAccepted(saga_id=await tx.start(booking_saga, data), booking_id=wish.booking_id)
 
     return await work.run(start, once=once)
@@ -124,7 +136,9 @@ async def get_saga(saga_id: UUID, tx: Tx, caller: User) -> SagaOut:
     if saga is None or saga.saga != booking_saga.name:
         raise not_found("The saga")
     data = BookAndPay.model_validate(saga.data)
-    if data.user_id != caller.id and not (caller.has_role(*ADMINS) and data.zone.tenant_id == caller.tenant_id):
+    if tx.context.tenant_id not in (None, data.zone.tenant_id):
+        raise not_found("The saga")
+    if data.user_id != caller.id and not caller.has_role(*ADMINS):
         raise Problem(403, "FORBIDDEN", "This is somebody else's")
     shown = data.model_dump(mode="json", include={"booking_id", "quantity", "amount", "currency", "payment_id"})
     return SagaOut(
@@ -261,6 +275,11 @@ async def info(query: GetBooking, tx: Tx) -> BookingInfo:
 async def sync_inventory(work: Work, settings: BookingSettings) -> Synced:
     """Count every zone that ticket knows, and add all counts up anew."""
     zones = await sync(work.as_service(), settings.inventory_page)
+
+    async def note(tx: Tx) -> None:
+        tx.audit("sync", "inventory", after={"zones": zones})
+
+    await work.run(note)
     return Synced(message=f"{zones} zones are counted", zones_synced=zones)
 
 
@@ -268,7 +287,9 @@ async def sync_inventory(work: Work, settings: BookingSettings) -> Synced:
 async def inventory_status(work: Work, settings: BookingSettings) -> InventoryStatus:
     """Booking's and ticket's counts side by side."""
     data: list[ZoneStatus] = []
-    async for batch in ticket_pages(work, settings.inventory_page):
+    mine = work.context.tenant_id
+    async for page in ticket_pages(work, settings.inventory_page):
+        batch = [seats for seats in page if mine in (None, seats.tenant_id)]
         async with work.transaction(readonly=True) as tx:
             counted = await counts([seats.zone_id for seats in batch], tx)
         for seats in batch:

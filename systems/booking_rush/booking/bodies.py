@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from freehold import MoneyNumber, TimeOfDay
 from systems.booking_rush.booking.contract import BookingStatus
@@ -21,6 +21,7 @@ class ReserveSeats(BaseModel):
     zone_id: UUID
     show_id: UUID
     quantity: Quantity
+    queue_pass: str | None = Field(default=None, max_length=8192)
 
 
 class ConfirmBooking(BaseModel):
@@ -31,7 +32,7 @@ class BookAndPayIn(ReserveSeats):
     total_price: MoneyNumber
     currency: str = Field(default="THB", min_length=3, max_length=3)
     payment_method: PaymentMethod = "credit_card"
-    card_token: str | None = Field(default=None, max_length=100)
+    card_token: SecretStr | None = Field(default=None, max_length=100)
 
 
 class SagaAccepted(BaseModel):
@@ -144,3 +145,64 @@ class InventoryStatus(BaseModel):
     success: bool = True
     count: int
     data: list[ZoneStatus]
+
+
+# --- the queue --------------------------------------------------------------------------------------------------------
+
+
+class JoinIn(BaseModel):
+    event_id: UUID
+
+
+class LeaveIn(BaseModel):
+    event_id: UUID
+    token: str = Field(max_length=100)
+
+
+class Left(BaseModel):
+    success: bool = True
+    message: str = "You have left the queue"
+
+
+class QueuePosition(BaseModel):
+    """`position` 1 is the next; 0 is somebody whose pass is there (`is_ready`)."""
+
+    position: int
+    total_in_queue: int
+    estimated_wait_seconds: int
+    is_ready: bool
+    expires_at: datetime
+    queue_pass: str | None = None
+    queue_pass_expires_at: datetime | None = None
+
+
+class StreamEnded(BaseModel):
+    event: Literal["not_in_queue", "timeout"]
+    message: str
+
+
+class QueueStatus(BaseModel):
+    event_id: UUID
+    total_in_queue: int
+    is_open: bool
+
+
+class QueueSettingsIn(BaseModel):
+    required: bool | None = None
+    max_concurrent_bookings: int | None = Field(default=None, ge=0, le=1_000_000)
+    queue_pass_ttl_minutes: float | None = Field(default=None, gt=0, le=1440)
+    max_queue_size: int | None = Field(default=None, ge=0, le=10_000_000)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> QueueSettingsIn:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("names nothing to change")
+        return self
+
+
+class QueueSettings(BaseModel):
+    event_id: UUID
+    required: bool
+    max_concurrent_bookings: int
+    queue_pass_ttl_minutes: float
+    max_queue_size: int

@@ -10,6 +10,7 @@ from freehold import Command, Tx
 from systems.booking_rush.auth.contract import UserDeleted
 from systems.booking_rush.booking import lifecycle
 from systems.booking_rush.booking.declaration import booking
+from systems.booking_rush.booking.queue import drop_queue, forget_user
 from systems.booking_rush.booking.seats import count_zone, hold_zones
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.booking.snapshots import ZoneSnapshots
@@ -31,9 +32,9 @@ async def cancel_unpaid(event: PaymentFailed, tx: Tx) -> None:
 
 @booking.on(PaymentRefunded)
 async def cancel_refunded(event: PaymentRefunded, tx: Tx) -> None:
-    """Whoever gets money back, be it a part of it, gives up the seats."""
+    """Whoever gets money back, be it a part of it, gives up the seats: also those that were not confirmed yet."""
     sold = await tx.get(Booking, event.booking_id, lock=True)
-    if sold is None or sold.status != "confirmed":
+    if sold is None or not sold.is_open:
         return
     if not event.full:
         sold.details = {**sold.details, "refund_amount": f"{event.refund_amount:.2f}"}
@@ -48,6 +49,7 @@ async def cancel_holds_of_user(event: UserDeleted, tx: Tx) -> None:
     """Holds end with their user; what was bought stays bought."""
     held = await _locked(tx, Booking.user_id == event.user_id, Booking.status == "reserved")
     await lifecycle.cancel(held, "user_deleted", tx)
+    await forget_user(event.user_id, tx)
 
 
 # --- the catalogue ----------------------------------------------------------------------------------------------------
@@ -78,6 +80,7 @@ class CancelOpenBookings(Command, name="booking.cancel_open", key="event_id"):
 async def give_up_event(event: EventCancelled, tx: Tx, snapshots: ZoneSnapshots) -> None:
     """End the sale at once, then give back what was sold."""
     await _close(ZoneInventory.event_id == event.event_id, tx)
+    await drop_queue(event.event_id, tx)
     tx.on_commit(lambda: snapshots.forget_event(event.event_id))
     tx.send(CancelOpenBookings(event_id=event.event_id, reason="event_cancelled"))
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from freehold import Tx, Unavailable, Work
+from systems.booking_rush.booking.metrics import ACTIVE, DRIFT, OUT_OF_STEP, OVERSOLD
 from systems.booking_rush.booking.seats import OPEN, count_zone, hold_zones
 from systems.booking_rush.booking.tables import Booking, ZoneInventory
 from systems.booking_rush.ticket.contract import ListZoneSeats, ZoneSeats
@@ -30,11 +31,15 @@ class Drift:
 
 @dataclass(slots=True)
 class Report:
-    """What a comparison found. `repaired` are counts of booking's own; ticket's repair themselves as events arrive."""
+    """What a comparison found. `repaired` are counts of booking's own; ticket's repair themselves as events arrive.
+
+    `oversold` is never repaired: more is taken (`true`) than there is (`counted`), until bookings are given back.
+    """
 
     zones: int = 0
     repaired: list[Drift] = field(default_factory=list)
     elsewhere: list[Drift] = field(default_factory=list)
+    oversold: list[Drift] = field(default_factory=list)
 
 
 async def reconcile(work: Work, page: int) -> Report:
@@ -47,10 +52,17 @@ async def reconcile(work: Work, page: int) -> Report:
         some = zones[start : start + page]
         report.repaired += await work.run(partial(_recount, some))
         report.zones += len(some)
+    report.oversold = await _oversold(work)
     try:
         report.elsewhere = [drift async for drift in _compare_with_ticket(work, page)]
     except Unavailable:
         log.warning("the counts were not compared with ticket's: it does not answer")
+    else:
+        OUT_OF_STEP.set(len({drift.zone_id for drift in report.elsewhere}))
+    OVERSOLD.set(len(report.oversold))
+    DRIFT.inc(len(report.repaired))
+    for drift in report.oversold:
+        log.error("zone %s is oversold: %s of %s seats are taken", drift.zone_id, drift.true, drift.counted)
     for drift in report.repaired:
         log.error("zone %s: %s was %s, mended to %s", drift.zone_id, drift.what, drift.counted, drift.true)
     for drift in report.elsewhere:
@@ -70,14 +82,25 @@ async def _recount(zone_ids: list[UUID], tx: Tx) -> list[Drift]:
     drifts = []
     for zone in zones.values():
         taken = truth.get(zone.zone_id, 0)
-        if taken > zone.total_seats:
-            log.critical("zone %s is oversold: %s of %s seats", zone.zone_id, taken, zone.total_seats)
-            zone.total_seats = taken
         if taken != zone.taken:
             drifts.append(Drift(zone.zone_id, "taken", zone.taken, taken))
-            zone.take(taken - zone.taken)
+            zone.add_up(taken)
         zone.checked_revision = zone.revision
     return drifts
+
+
+async def _oversold(work: Work) -> list[Drift]:
+    """Every zone with more seats taken than it has, as often as it is looked at."""
+    async with work.transaction(readonly=True) as tx:
+        zones = await tx.scalars(select(ZoneInventory).where(ZoneInventory.oversold > 0))
+        return [Drift(zone.zone_id, "taken", zone.total_seats, zone.taken) for zone in zones]
+
+
+async def count_active(work: Work) -> None:
+    """Measure the holds that wait for their payment."""
+    held = select(func.count()).select_from(Booking).where(Booking.status == "reserved")
+    async with work.transaction(readonly=True) as tx:
+        ACTIVE.set(await tx.scalar(held))
 
 
 async def _compare_with_ticket(work: Work, page: int) -> AsyncIterator[Drift]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -43,17 +44,19 @@ async def end_if_over(booking: Booking, tx: Tx) -> None:
 
 def confirm(booking: Booking, payment_id: UUID | None, tx: Tx) -> BookingConfirmed:
     """Sell the held seats."""
+    before = _said(booking)
     sold = booking.confirm(payment_id, confirmation_code(), tx.now())
     tx.publish(sold)
-    _audit(booking, "booking.confirmed", tx)
+    _audit("confirm", booking, before, tx)
     return sold
 
 
 async def cancel(bookings: Sequence[Booking], reason: str, tx: Tx, *, by: UUID | None = None) -> None:
     """Give up open bookings, held or sold."""
-    tx.publish(*(booking.cancel(reason, tx.now(), by) for booking in bookings))
     for booking in bookings:
-        _audit(booking, "booking.cancelled", tx)
+        before = _said(booking)
+        tx.publish(booking.cancel(reason, tx.now(), by))
+        _audit("cancel", booking, before, tx)
     await release(bookings, tx)
 
 
@@ -75,11 +78,11 @@ async def expire_if_due(booking_id: UUID, now: datetime, tx: Tx) -> bool:
     return True
 
 
-def _audit(booking: Booking, action: str, tx: Tx) -> None:
-    tx.audit(
-        action,
-        "booking",
-        booking.id,
-        after={"status": booking.status, "reason": booking.status_reason},
-        tenant_id=booking.tenant_id,
-    )
+def _said(booking: Booking) -> dict[str, Any]:
+    """What the audit trail tells of a booking's state."""
+    payment_id = None if booking.payment_id is None else str(booking.payment_id)
+    return {"status": booking.status, "reason": booking.status_reason, "payment_id": payment_id}
+
+
+def _audit(action: str, booking: Booking, before: dict[str, Any], tx: Tx) -> None:
+    tx.audit(action, "booking", booking.id, before=before, after=_said(booking), tenant_id=booking.tenant_id)

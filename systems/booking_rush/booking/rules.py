@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from freehold import Problem, User, round_money
+from freehold import Context, Problem, User, round_money
+from systems.booking_rush.booking.queue_passes import UNGUARDED, Admission, NotAdmitted
 from systems.booking_rush.booking.tables import Booking
 from systems.booking_rush.ticket.contract import ZoneForSale
 
@@ -99,6 +100,9 @@ class SeatRequest:
     reserved_at: datetime
     expires_at: datetime
     idempotency_key: str | None = None
+    admission: Admission = UNGUARDED
+    context: Context | None = None
+    """The request that it came with, for the audit trail."""
 
     COLUMNS: ClassVar = (
         "id", "tenant_id", "user_id", "event_id", "show_id", "zone_id", "event_name", "show_date", "show_time",
@@ -154,7 +158,8 @@ def decide(
     left: Mapping[UUID, int],
     held: Mapping[UUID, int],
     closed: Collection[UUID] = (),
-) -> list[Problem | ZoneNotCounted | None]:
+    passes: Collection[UUID] = (),
+) -> list[Problem | ZoneNotCounted | NotAdmitted | None]:
     """Who gets seats, first come, first served: None for a request that is granted, or what refuses it.
 
     Args:
@@ -162,14 +167,18 @@ def decide(
         left: free seats by zone.
         held: tickets of this event that users have, by user.
         closed: zones that are sold no more.
+        passes: queue passes that are out; each is good for one grant.
     """
-    left, held = dict(left), dict(held)
-    return [_decide_one(request, left, held, closed) for request in requests]
+    left, held, unused = dict(left), dict(held), set(passes)
+    return [_decide_one(request, left, held, closed, unused) for request in requests]
 
 
 def _decide_one(
-    request: SeatRequest, left: dict[UUID, int], held: dict[UUID, int], closed: Collection[UUID]
-) -> Problem | ZoneNotCounted | None:
+    request: SeatRequest, left: dict[UUID, int], held: dict[UUID, int], closed: Collection[UUID], passes: set[UUID]
+) -> Problem | ZoneNotCounted | NotAdmitted | None:
+    not_admitted = request.admission.refusal(passes)
+    if not_admitted is not None:
+        return not_admitted
     if request.zone_id not in left:
         return ZoneNotCounted(request.zone_id)
     if request.zone_id in closed:
@@ -181,12 +190,20 @@ def _decide_one(
         return Problem(409, "MAX_TICKETS_EXCEEDED", f"{request.cap} tickets per person, and you have {mine}")
     left[request.zone_id] -= request.quantity
     held[request.user_id] = mine + request.quantity
+    if request.admission.pass_id is not None:
+        passes.discard(request.admission.pass_id)
     return None
 
 
 def sold_out() -> Problem:
     """Fewer seats are left than were asked for."""
     return Problem(409, "INSUFFICIENT_SEATS", "There are not enough seats left")
+
+
+def padded(ids: Collection[UUID]) -> list[UUID]:
+    """As many as the next power of two, by repetition: a statement for each size, not for each number, is prepared."""
+    listed = list(ids)
+    return listed + listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed))
 
 
 # --- what may become of a booking? ------------------------------------------------------------------------------------

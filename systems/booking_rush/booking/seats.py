@@ -15,7 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from freehold import BulkInsert, MoneyNumber, Once, Problem, Tx, Work
 from systems.booking_rush.booking.contract import BookingReserved
 from systems.booking_rush.booking.declaration import booking
-from systems.booking_rush.booking.rules import SeatRequest, ZoneNotCounted, decide, sold_out
+from systems.booking_rush.booking.metrics import RESERVATIONS
+from systems.booking_rush.booking.queue import usable_passes, use_passes
+from systems.booking_rush.booking.queue_passes import NotAdmitted
+from systems.booking_rush.booking.rules import SeatRequest, ZoneNotCounted, decide, padded, sold_out
 from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.booking.tables import Base, Booking, ZoneInventory
 from systems.booking_rush.ticket.contract import ZoneForSale, ZoneInventoryUpdated, ZoneSeats
@@ -41,7 +44,10 @@ async def hold_seats(request: SeatRequest, work: Work, once: Once | None) -> Res
         return await _reserve(request, work, once)
     except ZoneNotCounted:
         await work.run(lambda tx: count_zone(request.zone, request.zone.zone_name, tx))
+    try:
         return await _reserve(request, work, once)
+    except ZoneNotCounted:  # lost again at once
+        raise Problem(503, "SERVICE_UNAVAILABLE", "The seats are being counted. Try again") from None
 
 
 async def _reserve(request: SeatRequest, work: Work, once: Once | None) -> Reserved:
@@ -51,6 +57,12 @@ async def _reserve(request: SeatRequest, work: Work, once: Once | None) -> Reser
         first = await _first_answer(request, work)
         if first is None:
             raise
+        return first
+    except NotAdmitted as refused:
+        # The pass that it shows may have been used by itself, long ago.
+        first = await _first_answer(request, work) if request.admission.token_shown else None
+        if first is None:
+            raise refused.problem from None
         return first
     return reserved
 
@@ -72,7 +84,7 @@ async def _first_answer(request: SeatRequest, work: Work) -> Reserved | None:
 @booking.coalesced(key=lambda request: request.zone.event_id)
 async def reserve_seats(
     requests: Sequence[SeatRequest], tx: Tx, memory: SoldOutMemory
-) -> Sequence[Reserved | Problem | ZoneNotCounted]:
+) -> Sequence[Reserved | Problem | ZoneNotCounted | NotAdmitted]:
     """Decide the requests of one event in their order.
 
     All zones of the event are held, so that one process at a time decides about the event's tickets per user.
@@ -84,12 +96,17 @@ async def reserve_seats(
         left={zone.zone_id: zone.left for zone in zones.values()},
         held=await held_by({request.user_id for request in requests}, event_id, tx),
         closed={zone.zone_id for zone in zones.values() if zone.closed},
+        passes=await usable_passes(_passes(requests), tx),
     )
     granted = [request for request, refusal in zip(requests, refusals, strict=True) if refusal is None]
     before = {zone.zone_id: zone.revision for zone in zones.values()}
     await _take(granted, zones, tx)
     await _remember_sold_out(requests, granted, zones, before, memory=memory, tx=tx)
     return [refusal or _answer(request) for request, refusal in zip(requests, refusals, strict=True)]
+
+
+def _passes(requests: Sequence[SeatRequest]) -> set[UUID]:
+    return {request.admission.pass_id for request in requests if request.admission.pass_id is not None}
 
 
 def _answer(request: SeatRequest) -> Reserved:
@@ -106,16 +123,10 @@ async def held_by(users: Collection[UUID], event_id: UUID, tx: Tx) -> dict[UUID,
     """Tickets of the event that each user holds or has bought."""
     rows = await tx.execute(
         select(Booking.user_id, func.sum(Booking.quantity))
-        .where(Booking.event_id == event_id, Booking.user_id.in_(_padded(users)), OPEN)
+        .where(Booking.event_id == event_id, Booking.user_id.in_(padded(users)), OPEN)
         .group_by(Booking.user_id)
     )
     return {user_id: int(held) for user_id, held in rows}
-
-
-def _padded(ids: Collection[UUID]) -> list[UUID]:
-    """As many as the next power of two, by repetition: a statement for each size, not for each number, is prepared."""
-    listed = list(ids)
-    return listed + listed[-1:] * ((1 << (len(listed) - 1).bit_length()) - len(listed))
 
 
 _insert_bookings = BulkInsert(Base.metadata.tables[Booking.__tablename__], SeatRequest.COLUMNS)
@@ -129,9 +140,20 @@ async def _take(granted: Sequence[SeatRequest], zones: dict[UUID, ZoneInventory]
     for request, row in zip(granted, rows, strict=True):
         seats[request.zone_id] += request.quantity
         tx.publish(BookingReserved.model_validate({**row, "booking_id": request.booking_id}))
+        tx.audit(
+            "reserve",
+            "booking",
+            request.booking_id,
+            after={"status": "reserved", "zone_id": str(request.zone_id), "quantity": request.quantity},
+            actor_id=request.user_id,
+            tenant_id=request.zone.tenant_id,
+            context=request.context,
+        )
     for zone_id, taken in seats.items():
         zones[zone_id].take(taken)
     await _insert_bookings(await tx.connection(), rows)
+    tx.on_commit(partial(RESERVATIONS.inc, len(granted)))
+    await use_passes(_passes(granted), tx)
 
 
 async def _remember_sold_out(
@@ -175,13 +197,17 @@ async def count_zone(
     zone: ZoneForSale | ZoneInventoryUpdated | ZoneSeats, name: str, tx: Tx, *, capacity_at: datetime | None = None
 ) -> None:
     """Begin to count a zone's seats, with what its open bookings have; leave a zone alone that is counted already."""
-    taken = await taken_seats(zone.zone_id, tx)
     row = {
         "zone_id": zone.zone_id, "show_id": zone.show_id, "event_id": zone.event_id, "tenant_id": zone.tenant_id,
-        "name": name, "total_seats": max(zone.total_seats, taken), "taken": taken, "closed": False,
-        "revision": 1, "checked_revision": 0, "capacity_at": capacity_at,
+        "name": name, "total_seats": zone.total_seats, "taken": 0, "oversold": 0, "closed": False,
+        "revision": int(tx.now().timestamp() * 1_000_000), "checked_revision": 0, "capacity_at": capacity_at,
     }  # fmt: skip
-    await tx.insert_new(ZoneInventory, [row], key=["zone_id"])
+    if await tx.insert_new(ZoneInventory, [row], key=["zone_id"]):
+        # Added up only now: whoever held a count that was lost has committed, and nobody sells before this one does.
+        counted = await tx.get(ZoneInventory, zone.zone_id)
+        assert counted is not None  # noqa: S101 - it was inserted a moment ago
+        counted.add_up(await taken_seats(zone.zone_id, tx))
+        tx.on_commit(partial(tx.use(SoldOutMemory).forget, zone.zone_id))
 
 
 async def taken_seats(zone_id: UUID, tx: Tx) -> int:

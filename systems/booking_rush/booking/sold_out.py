@@ -53,6 +53,13 @@ class SoldOutMemory:
         if seen is None or seen.revision <= revision:
             self._seen[zone_id] = _Seen(revision, left, at, set(buyers))
 
+    def forget(self, zone_id: UUID | None = None) -> None:
+        """Know nothing of the zone any more, or of any."""
+        if zone_id is None:
+            self._seen.clear()
+        else:
+            self._seen.pop(zone_id, None)
+
     def changed(self, zone_id: UUID, revision: int, left: int) -> None:
         """Seats came back, or the zone grew, and nobody booked."""
         seen = self._seen.get(zone_id)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from freehold import Money, Portable, TimeOfDay, soft_ref
@@ -75,6 +75,10 @@ class Booking(Base):
         self._leave("reserved")
         self.status, self.payment_id, self.confirmation_code = "confirmed", payment_id, code
         self.confirmed_at = self.updated_at = now
+        return self.as_confirmed()
+
+    def as_confirmed(self) -> BookingConfirmed:
+        """What is told of a confirmed booking."""
         return self._tell(BookingConfirmed)
 
     def cancel(self, reason: str, now: datetime, by: UUID | None = None) -> BookingCancelled:
@@ -119,12 +123,13 @@ Index(
 class ZoneInventory(Base):
     """How many of a zone's seats are taken. Whoever holds this row decides; every other count follows it.
 
-    `taken` is at all times the sum of the zone's open bookings. `revision` grows with every change, so that a copy in
-    memory can be told from an older one; `checked_revision` is the last one that the reconciler added up.
+    `taken` is at all times the sum of the zone's open bookings. `revision` grows with every change, and when a lost
+    count is made anew, so that a copy in memory can be told from an older one; `checked_revision` is the last one that
+    the reconciler added up.
     """
 
     __tablename__ = "zone_inventory"
-    __table_args__ = (CheckConstraint("taken >= 0 AND taken <= total_seats", "seats"),)
+    __table_args__ = (CheckConstraint("taken >= 0 AND taken <= total_seats + oversold", "seats"),)
 
     zone_id: Mapped[UUID] = soft_ref("ticket.seat_zones.id", primary_key=True, index=False)
     show_id: Mapped[UUID] = soft_ref("ticket.shows.id")
@@ -133,17 +138,21 @@ class ZoneInventory(Base):
     name: Mapped[str] = mapped_column(String(100))
     total_seats: Mapped[int]
     taken: Mapped[int] = mapped_column(default=0)
+    oversold: Mapped[int] = mapped_column(default=0)
+    """Seats that are taken beyond the capacity. Taking never raises it: it is found when bookings are added up, or when
+    the capacity shrinks below them, and alarms until bookings are given back.
+    """
     closed: Mapped[bool] = mapped_column(default=False)
     """Its event or show was cancelled: nothing is sold any more, whatever a cached snapshot says."""
-    revision: Mapped[int] = mapped_column(default=1)
-    checked_revision: Mapped[int] = mapped_column(default=0)
+    revision: Mapped[int] = mapped_column(BigInteger, default=1)
+    checked_revision: Mapped[int] = mapped_column(BigInteger, default=0)
     capacity_at: Mapped[datetime | None]
     """When `total_seats` was true, as ticket told it."""
 
     @property
     def left(self) -> int:
         """Seats that nobody has."""
-        return self.total_seats - self.taken
+        return max(self.total_seats - self.taken, 0)
 
     def take(self, seats: int) -> None:
         """Give seats to bookings."""
@@ -152,7 +161,11 @@ class ZoneInventory(Base):
 
     def give_back(self, seats: int) -> None:
         """Take seats back from bookings."""
-        self.taken -= seats
+        self.add_up(self.taken - seats)
+
+    def add_up(self, taken: int) -> None:
+        """So many seats are taken, be it more than there are."""
+        self.taken, self.oversold = taken, max(taken - self.total_seats, 0)
         self.revision += 1
 
     def close(self) -> None:
@@ -163,8 +176,8 @@ class ZoneInventory(Base):
     def resize(self, total_seats: int, at: datetime) -> None:
         """Follow ticket's capacity, the newest one. Seats that are taken already stay: they are somebody's."""
         if self.capacity_at is None or self.capacity_at <= at:
-            self.total_seats, self.capacity_at = max(total_seats, self.taken), at
-            self.revision += 1
+            self.total_seats, self.capacity_at = total_seats, at
+            self.add_up(self.taken)
 
 
 # --- copies of what others own ----------------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from freehold import Event, Tx, uuid7
+from collections.abc import Iterable
+
+from freehold import Event, Retry, Tx, uuid7
+from systems.booking_rush.notification.contract import ConfirmationTaken, SendConfirmation
 from systems.booking_rush.notification.declaration import notification
-from systems.booking_rush.notification.notices import NOTICES, Notice
+from systems.booking_rush.notification.notices import NOTICES, Notice, confirmed
 from systems.booking_rush.notification.settings import NotificationSettings
 from systems.booking_rush.notification.tables import Notification
 from systems.booking_rush.notification.wording import Wording, wordings
@@ -13,10 +16,21 @@ from systems.booking_rush.notification.wording import Wording, wordings
 @notification.on(*NOTICES, name="notices", batch=200)
 async def write_notices(events: list[Event], tx: Tx, settings: NotificationSettings) -> None:
     """Each occasion once, however often, and by however many events, it is told of."""
-    notices = {notice.key: notice for event in events for notice in NOTICES[type(event)](event)}
-    if notices:
-        words = await wordings({notice.kind for notice in notices.values()}, settings.locale, tx)
-        rows = [_row(notice, words[notice.kind], tx) for notice in notices.values()]
+    await _write((notice for event in events for notice in NOTICES[type(event)](event)), settings, tx)
+
+
+@notification.handles(SendConfirmation, retry=Retry(times=6))  # the first try, and five more
+async def send_confirmation(command: SendConfirmation, tx: Tx, settings: NotificationSettings) -> None:
+    """The same occasion as the booking's event, so that the buyer hears of it once, whichever comes first."""
+    await _write(confirmed(command.confirmed), settings, tx)
+    tx.publish(ConfirmationTaken(booking_id=command.booking_id, taken_at=tx.now()))
+
+
+async def _write(notices: Iterable[Notice], settings: NotificationSettings, tx: Tx) -> None:
+    occasions = {notice.key: notice for notice in notices}
+    if occasions:
+        words = await wordings({notice.kind for notice in occasions.values()}, settings.locale, tx)
+        rows = [_row(notice, words[notice.kind], tx) for notice in occasions.values()]
         await tx.insert_new(Notification, rows, key=["dedupe_key"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 
 from freehold import Command, Event, Money, Query, Timestamp
 
@@ -86,7 +86,8 @@ class ChargeBooking(Command, name="payment.charge", key="booking_id"):
     amount: Money
     currency: str
     method: PaymentMethod = "credit_card"
-    card_token: str | None = None
+    card_id: UUID | None = None
+    """From `KeepCard`: commands lie in tables and logs, where a card's token has no business."""
 
 
 class RefundPayment(Command, name="payment.refund", key="booking_id"):
@@ -121,6 +122,24 @@ class GetPaymentOfBooking(Query[PaymentInfo], path="/internal/payments/booking/{
     booking_id: UUID
 
 
+class SucceededPayment(BaseModel):
+    """Money that was taken and not given back."""
+
+    payment_id: UUID = Field(validation_alias=AliasChoices("payment_id", "id"))
+    booking_id: UUID
+    amount: Money
+    completed_at: Timestamp
+
+
+class ListSucceededPayments(Query[list[SucceededPayment]], path="/internal/payments/succeeded"):
+    """Payments completed in `since` ≤ t < `until`, in that order. Go on with the last one's `completed_at` and id."""
+
+    since: Timestamp
+    until: Timestamp
+    after: UUID | None = None
+    limit: int = 500
+
+
 class CreatePayment(Query[PaymentInfo], path="/internal/payments", method="POST"):
     """Claim or make the pending payment of a booking; the same `idempotency_key` gets the same payment."""
 
@@ -129,6 +148,16 @@ class CreatePayment(Query[PaymentInfo], path="/internal/payments", method="POST"
     currency: str
     method: PaymentMethod
     idempotency_key: str
+
+
+class KeptCardInfo(BaseModel):
+    card_id: UUID
+
+
+class KeepCard(Query[KeptCardInfo], path="/internal/payments/cards", method="POST"):
+    """Keep a card's token until it is charged, or given up after a while."""
+
+    card_token: str = Field(max_length=100, repr=False)
 
 
 class AskRefund(Query[PaymentInfo], path="/internal/payments/{id}/refund", method="POST"):

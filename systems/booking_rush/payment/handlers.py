@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from freehold import Tx
+from freehold import Retry, Tx
 from systems.booking_rush.booking.contract import BookingCancelled, BookingExpired, BookingReserved, GetBooking
 from systems.booking_rush.payment import lifecycle
 from systems.booking_rush.payment.contract import ChargeBooking, PaymentReturned, RefundPayment
 from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.gateway import PaymentGateway
+from systems.booking_rush.payment.review import ReviewCharge, UnsettledCharge
+from systems.booking_rush.payment.tables import KeptCard, Payment
 
 
 @payment.on(BookingReserved, BookingCancelled, BookingExpired)
@@ -33,17 +35,22 @@ async def charge_booking(command: ChargeBooking, tx: Tx, gateway: PaymentGateway
         # The saga's command may overtake the booking's event.
         booking = await tx.ask(GetBooking(booking_id=command.booking_id), after_write=True)
         found = await lifecycle.open_payment(booking, command.method, tx)
+    card = await tx.get(KeptCard, command.card_id) if command.card_id is not None else None
     match found.status:
+        case "pending" if command.card_id is not None and card is None:
+            lifecycle.fail(found, "CARD_FORGOTTEN", "The card was not charged in time, and is not known any more", tx)
         case "pending" if (command.amount, command.currency) != (found.amount, found.currency):
             lifecycle.fail(found, "AMOUNT_MISMATCH", f"{command.amount} is not the price", tx)
         case "pending":
             found.method = command.method
-            lifecycle.begin(found, gateway.name, command.card_token, tx)
+            lifecycle.begin(found, gateway.name, card.card_token if card is not None else None, tx)
             found.next_attempt_at = tx.now()
         case "succeeded":
             tx.publish(found.completed())
         case "failed" | "cancelled" | "refunded" | "refund_pending":
             tx.publish(found.failed())
+    if card is not None:
+        await tx.delete(card)
 
 
 @payment.handles(RefundPayment)
@@ -56,3 +63,12 @@ async def refund_payment(command: RefundPayment, tx: Tx) -> None:
     found.return_asked = True
     lifecycle.call_off(found, command.reason, tx)
     lifecycle.announce_return(found, tx)
+
+
+@payment.handles(ReviewCharge, retry=Retry(times=1))
+async def review_charge(command: ReviewCharge, tx: Tx) -> None:
+    """Settle it if it can be by now. Raises UnsettledCharge, so that people see it."""
+    found = await tx.get(Payment, command.payment_id, lock=True)
+    problem = "there is no such payment" if found is None else lifecycle.take(found, command.transaction, tx)
+    if problem is not None:
+        raise UnsettledCharge(f"payment {command.payment_id}: {problem}")

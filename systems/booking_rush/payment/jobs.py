@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, delete, select
 
 from freehold import Tx, Work
-from systems.booking_rush.payment.charging import charge, give_back, inquire
+from systems.booking_rush.payment.charging import charge, close, give_back, inquire
 from systems.booking_rush.payment.declaration import payment
 from systems.booking_rush.payment.gateway import GatewayError, PaymentGateway
 from systems.booking_rush.payment.lifecycle import call_off, hold_payment
 from systems.booking_rush.payment.settings import PaymentSettings
 from systems.booking_rush.payment.simulated import SimulatedGateway
-from systems.booking_rush.payment.tables import Payment
+from systems.booking_rush.payment.tables import KeptCard, Payment
 from systems.booking_rush.payment.webhooks import receive
 
 log = logging.getLogger(__name__)
@@ -42,19 +43,33 @@ async def _take(payment_id: UUID, tx: Tx) -> bool:
 
 @payment.every(seconds=30)
 async def stuck_payment_sweeper(work: Work, settings: PaymentSettings, gateway: PaymentGateway) -> None:
-    """Ask the gateway about payments that are under way for too long; cancel those that nobody began in time."""
+    """Ask the gateway about payments that are under way for too long; cancel those that nobody began in time; close at
+    the gateway what was given up here.
+    """
+    ids = partial(_ids, work, settings.worker_batch)
     stuck = work.now() - timedelta(minutes=settings.stuck_after_minutes)
     under_way = Payment.status == "processing", Payment.next_attempt_at.is_(None), Payment.processed_at < stuck
-    for payment_id in await _ids(work, settings.worker_batch, *under_way):
-        try:
-            await inquire(payment_id, work, gateway)
-        except (GatewayError, TimeoutError) as error:
-            log.warning("payment %s: the gateway does not say what became of it: %s", payment_id, error)
+    for payment_id in await ids(*under_way):
+        await _asked(inquire(payment_id, work, gateway))
     orphaned = work.now() - timedelta(minutes=settings.orphan_after_minutes)
-    for payment_id in await _ids(
-        work, settings.worker_batch, Payment.status == "pending", Payment.created_at < orphaned
-    ):
+    for payment_id in await ids(Payment.status == "pending", Payment.created_at < orphaned):
         await work.run(partial(_cancel_orphan, payment_id))
+    given_up = Payment.status.in_(("failed", "cancelled")), Payment.next_attempt_at <= work.now()
+    for payment_id in await ids(*given_up):
+        await _asked(close(payment_id, work, gateway))
+    await work.run(_forget_cards)
+
+
+async def _asked(asking: Awaitable[object]) -> None:
+    """What the gateway does not say now is asked again at the next sweep."""
+    try:
+        await asking
+    except (GatewayError, TimeoutError) as error:
+        log.warning("the gateway does not say what became of a payment: %s", error)
+
+
+async def _forget_cards(tx: Tx) -> None:
+    await tx.execute(delete(KeptCard).where(KeptCard.kept_until < tx.now()))
 
 
 async def _cancel_orphan(payment_id: UUID, tx: Tx) -> None:

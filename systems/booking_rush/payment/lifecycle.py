@@ -12,11 +12,14 @@ from freehold import Problem, Tx, not_found, uuid7
 from systems.booking_rush.booking.contract import BookingInfo, BookingReserved
 from systems.booking_rush.payment.contract import PaymentMethod, PaymentReturned
 from systems.booking_rush.payment.gateway import GatewayTimeout, Transaction, smallest_unit
+from systems.booking_rush.payment.review import put_before_people
 from systems.booking_rush.payment.rules import refund_backoff, wait_before_retry
 from systems.booking_rush.payment.settings import PaymentSettings
 from systems.booking_rush.payment.tables import Payment
 
 log = logging.getLogger(__name__)
+LATE = "booking_not_confirmable"
+MISMATCH = "AMOUNT_MISMATCH"
 _SNAPSHOT = {
     "event_id", "event_name", "show_id", "show_date", "show_time", "zone_id", "zone_name", "quantity", "unit_price",
     "reservation_expires_at",
@@ -84,34 +87,91 @@ def begin(payment: Payment, gateway: str, card_token: str | None, tx: Tx) -> Non
 
 
 async def settle(payment_id: UUID, transaction: Transaction, tx: Tx) -> Payment:
-    """What the gateway says becomes of the payment; nothing when that was decided before."""
+    """What the gateway says becomes of the payment."""
     payment = await hold_payment(payment_id, tx)
-    if payment.status not in ("pending", "processing"):
-        if transaction.status == "succeeded" and payment.status in ("failed", "cancelled"):
-            log.error("payment %s is %s, but the gateway has charged it", payment.id, payment.status)
-        return payment
-    payment.card_brand, payment.card_last_four = transaction.card_brand, transaction.card_last_four
-    payment.gateway_response = {"id": transaction.id, "status": transaction.status, "code": transaction.code}
-    match transaction.status:
-        case "succeeded":
-            succeed(payment, transaction, tx)
-        case "declined":
-            fail(payment, transaction.code or "card_declined", transaction.message or "The card was declined", tx)
-        case "pending":
-            payment.gateway_payment_id, payment.updated_at = transaction.id, tx.now()
+    take_or_review(payment, transaction, tx)
     return payment
+
+
+def take_or_review(payment: Payment, transaction: Transaction, tx: Tx) -> bool:
+    """Do what the transaction means for the payment; what does not fit it is put before people, and False."""
+    if take(payment, transaction, tx) is None:
+        return True
+    if payment.status in ("pending", "processing"):
+        if payment.error_code == MISMATCH and (payment.gateway_response or {}).get("id") == transaction.id:
+            return False  # they know
+        payment.error_code, payment.updated_at = MISMATCH, tx.now()
+        payment.gateway_response = _response(transaction)
+    put_before_people(payment.id, transaction, tx)
+    return False
+
+
+def take(payment: Payment, transaction: Transaction, tx: Tx) -> str | None:
+    """Do what the transaction means for the payment; when nothing can be done, the text says what is wrong."""
+    if transaction.status != "succeeded":
+        _take_unpaid(payment, transaction, tx)
+        return None
+    told, ours = (transaction.amount, transaction.currency), (smallest_unit(payment.amount), payment.currency)
+    if told[0] != ours[0] or told[1] not in (None, ours[1]):
+        return f"{told[0]} {told[1] or ours[1]} was charged, not {ours[0]} {ours[1]}, in the smallest unit"
+    match payment.status:
+        case "pending" | "processing":
+            succeed(payment, transaction, tx)
+        case "failed" | "cancelled":
+            _succeed_late(payment, transaction, tx)
+        case _ if payment.gateway_payment_id != transaction.id:
+            return f"it is {payment.status} by {payment.gateway_payment_id}, and was charged again by {transaction.id}"
+    return None
+
+
+def _take_unpaid(payment: Payment, transaction: Transaction, tx: Tx) -> None:
+    decided = payment.status not in ("pending", "processing")
+    if decided or payment.gateway_payment_id not in (None, transaction.id):
+        return
+    _note(payment, transaction)
+    if transaction.status == "declined":
+        fail(payment, transaction.code or "card_declined", transaction.message or "The card was declined", tx)
+    else:
+        payment.gateway_payment_id, payment.updated_at = transaction.id, tx.now()
+
+
+def _note(payment: Payment, transaction: Transaction) -> None:
+    payment.card_brand = transaction.card_brand or payment.card_brand
+    payment.card_last_four = transaction.card_last_four or payment.card_last_four
+    payment.gateway_response = _response(transaction)
+
+
+def _response(transaction: Transaction) -> dict[str, Any]:
+    return {"id": transaction.id, "status": transaction.status, "code": transaction.code}
 
 
 def succeed(payment: Payment, transaction: Transaction, tx: Tx) -> None:
     """The money is there; when the booking is gone already, it goes back at once."""
-    if transaction.amount != smallest_unit(payment.amount):
-        log.error("payment %s: the gateway charged %s, not %s", payment.id, transaction.amount, payment.amount)
-        payment.error_code = "AMOUNT_MISMATCH"
-        return
-    payment.gateway_charge_id = transaction.id
+    before = payment.status
+    _note(payment, transaction)
+    payment.gateway_charge_id = transaction.charge_id or transaction.id
     tx.publish(payment.succeed(transaction.gateway, transaction.id, tx.now()))
+    _audit("completed", payment, before, tx)
     if payment.refund_on_success is not None:
         ask_refund(payment, payment.amount, payment.refund_on_success, tx)
+
+
+def _succeed_late(payment: Payment, transaction: Transaction, tx: Tx) -> None:
+    """It was given up, and the customer paid all the same: give it back, and never sell by it."""
+    before = payment.status
+    _note(payment, transaction)
+    payment.gateway_charge_id = transaction.charge_id or transaction.id
+    payment.succeed_late(transaction.gateway, transaction.id, LATE, tx.now())
+    _audit("refund_asked", payment, before, tx)
+
+
+def _audit(what: str, payment: Payment, before: str, tx: Tx) -> None:
+    after = {"status": payment.status, "amount": f"{payment.refund_amount or payment.amount:.2f}"}
+    if payment.refund_reason:
+        after["reason"] = payment.refund_reason
+    tx.audit(
+        f"payment.{what}", "payment", payment.id, before={"status": before}, after=after, tenant_id=payment.tenant_id
+    )
 
 
 def fail(payment: Payment, code: str, message: str, tx: Tx) -> None:
@@ -148,28 +208,37 @@ async def give_up(payment_id: UUID, tx: Tx) -> Payment:
 # --- money goes back --------------------------------------------------------------------------------------------------
 
 
+def cancel(payment: Payment, tx: Tx) -> None:
+    """Nothing is to be taken for it any more; should the customer pay all the same, it goes back."""
+    payment.cancel(tx.now())
+    _audit("cancelled", payment, "pending", tx)
+    announce_return(payment, tx)
+
+
 def call_off(payment: Payment, reason: str, tx: Tx) -> None:
     """The booking is gone: nothing is to be taken for it any more, and what was taken goes back."""
     match payment.status:
         case "pending":
-            payment.cancel(tx.now())
-            announce_return(payment, tx)
+            cancel(payment, tx)
         case "processing":
             payment.refund_on_success = reason
         case "succeeded":
             ask_refund(payment, payment.amount, reason, tx)
 
 
+async def closed(payment_id: UUID, transaction: Transaction | None, tx: Tx) -> None:
+    """The gateway takes nothing any more for a payment that was given up; it may have before."""
+    payment = await hold_payment(payment_id, tx)
+    if payment.status in ("failed", "cancelled"):
+        payment.next_attempt_at = None
+        if transaction is not None:
+            take_or_review(payment, transaction, tx)
+
+
 def ask_refund(payment: Payment, amount: Decimal, reason: str, tx: Tx) -> None:
     """The refund worker, or whoever is faster, asks the gateway."""
     payment.ask_refund(amount, reason, tx.now())
-    tx.audit(
-        "payment.refund_asked",
-        "payment",
-        payment.id,
-        after={"amount": f"{amount:.2f}", "reason": reason},
-        tenant_id=payment.tenant_id,
-    )
+    _audit("refund_asked", payment, "succeeded", tx)
 
 
 async def finish_refund(payment_id: UUID, tx: Tx) -> Payment:
@@ -177,8 +246,18 @@ async def finish_refund(payment_id: UUID, tx: Tx) -> Payment:
     payment = await hold_payment(payment_id, tx)
     if payment.status == "refund_pending":
         tx.publish(payment.refund(tx.now()))
+        _audit("refunded", payment, "refund_pending", tx)
         announce_return(payment, tx)
     return payment
+
+
+async def note_refund(payment_id: UUID, refunded: int, tx: Tx) -> None:
+    """The gateway tells how much of it was given back by now, in the smallest unit; by whomever."""
+    payment = await hold_payment(payment_id, tx)
+    if payment.status == "succeeded" and 0 < refunded <= smallest_unit(payment.amount):
+        ask_refund(payment, Decimal(refunded) / 100, "refunded_at_gateway", tx)
+    if payment.refund_amount is not None and refunded >= smallest_unit(payment.refund_amount):
+        await finish_refund(payment_id, tx)
 
 
 async def refund_later(payment_id: UUID, error: Exception, tx: Tx) -> Payment:

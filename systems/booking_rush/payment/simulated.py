@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
-from freehold import Clock, InvalidSignature, TimedSignature
+from freehold import Clock, TimedSignature
 from systems.booking_rush.payment.gateway import (
     Card,
     ChargeOrder,
     GatewayError,
     GatewayTimeout,
-    InvalidWebhook,
+    Intent,
+    NotSupported,
+    SavedMethod,
     Transaction,
     Webhook,
 )
+from systems.booking_rush.payment.stripe_documents import read_webhook
 
 NUMBERS = {
     "4242424242424242": "tok_visa",
@@ -42,18 +46,16 @@ DECLINES = {
     "tok_expired": "expired_card",
     "tok_fraud": "fraud_detected",
 }
+_STATUSES = {"succeeded": "succeeded", "declined": "requires_payment_method", "pending": "processing"}
 TIMEOUTS = 2
 """So often `tok_flaky` does not answer, and the refunds of `tok_refund_flaky` fail."""
-KINDS = {
-    "payment_intent.succeeded": "succeeded",
-    "payment_intent.payment_failed": "failed",
-    "payment_intent.canceled": "failed",
-    "charge.refunded": "refunded",
-}
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS charges (
     payment_id TEXT PRIMARY KEY, status TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL, card TEXT,
     code TEXT, metadata TEXT NOT NULL, settles_at TEXT, announced INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS intents (
+    payment_id TEXT PRIMARY KEY, secret TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL,
+    booking_id TEXT NOT NULL, user_id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS refunds (key TEXT PRIMARY KEY, charge TEXT NOT NULL, amount INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, count INTEGER NOT NULL);
 """
@@ -139,21 +141,53 @@ class SimulatedGateway:
                 raise GatewayError("processing_error")
             self._books.execute("INSERT INTO refunds VALUES (?, ?, ?)", (key, transaction_id, amount))
 
-    def verify_webhook(self, body: bytes, signature: str | None) -> Webhook:
+    async def create_intent(self, order: ChargeOrder, customer_id: str | None) -> Intent:
+        with self._lock:
+            payment_id, booking_id, user_id = map(str, (order.payment_id, order.booking_id, order.user_id))
+            row = payment_id, secrets.token_hex(12), order.amount, order.currency, booking_id, user_id
+            self._books.execute("INSERT OR IGNORE INTO intents VALUES (?, ?, ?, ?, ?, ?)", row)
+            return self._intent(order.payment_id)
+
+    async def confirm_intent(self, intent_id: str) -> Intent:
+        """Nobody fills in a form here: the intent succeeds when it is confirmed, and a webhook tells of it."""
+        with self._lock:
+            return self._decide_intent(intent_id, None)
+
+    async def cancel_intent(self, intent_id: str) -> Intent:
+        with self._lock:
+            return self._decide_intent(intent_id, "canceled")
+
+    def _decide_intent(self, intent_id: str, code: str | None) -> Intent:
         try:
-            self._signature.verify(signature, body)
-            event = json.loads(body)
-            data = event["data"]["object"]
-            payment_id = data.get("metadata", {}).get("payment_id")
-            return Webhook(
-                id=str(event["id"]),
-                type=str(event["type"]),
-                kind=KINDS.get(event["type"]),  # type: ignore[arg-type]  # one of the three, or nothing
-                payment_id=UUID(payment_id) if payment_id else None,
-                transaction=_read_transaction(data),
-            )
-        except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidWebhook(str(error)) from error
+            payment_id = UUID(intent_id.removeprefix("sim_"))
+        except ValueError:
+            raise GatewayError("no_such_intent") from None
+        if self._find(payment_id) is None:
+            row = self._one("SELECT * FROM intents WHERE payment_id = ?", str(payment_id))
+            if row is None:
+                raise GatewayError("no_such_intent")
+            ids = payment_id, UUID(row["booking_id"]), UUID(row["user_id"])
+            order = ChargeOrder(*ids, row["amount"], row["currency"])
+            self._charge(order, code=code, settles_at=None if code else self._now())
+        return self._intent(payment_id)
+
+    def _intent(self, payment_id: UUID) -> Intent:
+        row = self._one("SELECT secret FROM intents WHERE payment_id = ?", str(payment_id))
+        transaction, id = self._find(payment_id), f"sim_{payment_id}"
+        status = "requires_confirmation" if transaction is None else _STATUSES[transaction.status]
+        return Intent(id, f"{id}_secret_{row['secret']}" if row else "", status, transaction)
+
+    async def create_customer(self, user_id: UUID, email: str | None, name: str | None) -> str:
+        raise NotSupported("the simulated gateway keeps no customers")
+
+    async def list_methods(self, customer_id: str) -> Sequence[SavedMethod]:
+        return []
+
+    async def portal(self, customer_id: str, return_url: str) -> str:
+        raise NotSupported("the simulated gateway has no portal")
+
+    def verify_webhook(self, body: bytes, signature: str | None) -> Webhook:
+        return read_webhook(self.name, body, signature, self._signature)
 
     # --- its webhooks -------------------------------------------------------------------------------------------------
 
@@ -201,11 +235,28 @@ class SimulatedGateway:
             ).fetchall()
         return {UUID(row["payment_id"]): row["held"] for row in rows}
 
-    def _charge(self, order: ChargeOrder) -> Transaction:
+    def remember(self, charges: Iterable[tuple[UUID, int, int]]) -> None:
+        """Take in charges by `tok_visa` that were made elsewhere: the payment, what was charged and given back."""
+        with self._lock:
+            self._books.execute("BEGIN")
+            for payment_id, amount, back in charges:
+                known = (str(payment_id), "succeeded", amount, "THB", "tok_visa", "{}")
+                self._books.execute(
+                    "INSERT OR IGNORE INTO charges (payment_id, status, amount, currency, card, metadata) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    known,
+                )
+                if back:
+                    refund = (f"refund:{payment_id}", f"sim_{payment_id}", back)
+                    self._books.execute("INSERT OR IGNORE INTO refunds VALUES (?, ?, ?)", refund)
+            self._books.execute("COMMIT")
+
+    def _charge(self, order: ChargeOrder, *, code: str | None = None, settles_at: str | None = None) -> Transaction:
         card = order.card_token
-        code = DECLINES.get(card or "") or (None if card is None or card in CARDS else "invalid_card")
-        settles_at = (self._clock.now() + self._async_delay).isoformat() if card == "tok_async" else None
-        status = "declined" if code else "pending" if settles_at else "succeeded"
+        code = code or DECLINES.get(card or "") or (None if card is None or card in CARDS else "invalid_card")
+        if card == "tok_async":
+            settles_at = (self._clock.now() + self._async_delay).isoformat()
+        status = "declined" if code else "pending" if card == "tok_async" else "succeeded"
         metadata = {name: str(getattr(order, name)) for name in ("payment_id", "booking_id", "user_id")}
         self._books.execute(
             "INSERT INTO charges (payment_id, status, amount, currency, card, code, metadata, settles_at) "
@@ -235,7 +286,15 @@ class SimulatedGateway:
         brand, last_four = CARDS.get(row["card"], (None, None))
         message = f"The card was declined: {row['code']}" if row["code"] else None
         return Transaction(
-            self.name, f"sim_{payment_id}", row["status"], row["amount"], brand, last_four, row["code"], message
+            self.name,
+            f"sim_{payment_id}",
+            row["status"],
+            row["amount"],
+            row["currency"],
+            card_brand=brand,
+            card_last_four=last_four,
+            code=row["code"],
+            message=message,
         )
 
     def _try(self, key: str) -> int:
@@ -250,18 +309,3 @@ class SimulatedGateway:
 
     def _now(self) -> str:
         return self._clock.now().isoformat()
-
-
-def _read_transaction(data: dict[str, Any]) -> Transaction | None:
-    if "amount" not in data:
-        return None
-    error = data.get("last_payment_error") or {}
-    succeeded = data.get("status") == "succeeded"
-    return Transaction(
-        gateway=SimulatedGateway.name,
-        id=str(data["id"]),
-        status="succeeded" if succeeded else "declined",
-        amount=int(data["amount"]),
-        code=None if succeeded else str(error.get("code", "payment_failed")),
-        message=None if succeeded else str(error.get("message", "The payment failed")),
-    )

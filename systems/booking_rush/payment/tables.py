@@ -75,10 +75,14 @@ class Payment(Base):
     card_token: Mapped[str | None] = mapped_column(String(100))
     """The gateway's word for the card, until the charge is settled; never a number."""
     next_attempt_at: Mapped[datetime | None]
-    """When the gateway is to be called again, for the charge or the refund."""
+    """When the gateway is to be called again: for the charge, the refund, or to close what was given up."""
     refund_attempts: Mapped[int] = mapped_column(default=0)
     refund_on_success: Mapped[str | None] = mapped_column(Text)
     """Its booking is gone: why it is to be refunded, should the charge that is under way succeed."""
+    claimed_at: Mapped[datetime | None]
+    """When a client took up the pending payment, which only one may."""
+    refund_key: Mapped[str | None] = mapped_column(String(255))
+    """The idempotency key that a sibling asked for the refund with."""
     return_asked: Mapped[bool] = mapped_column(default=False)
     """A saga waits to hear that none of the money is held."""
 
@@ -109,7 +113,7 @@ class Payment(Base):
         """processing, or pending when a webhook overtook us → succeeded."""
         self._become("succeeded", now, "pending", "processing")
         self.gateway, self.gateway_payment_id, self.completed_at = gateway, gateway_payment_id, now
-        self.card_token = self.next_attempt_at = None
+        self.card_token = self.next_attempt_at = self.error_code = None
         return self.completed()
 
     def completed(self) -> PaymentCompleted:
@@ -119,8 +123,8 @@ class Payment(Base):
     def fail(self, code: str, message: str, now: datetime) -> PaymentFailed:
         """processing, or pending when a webhook overtook us → failed."""
         self._become("failed", now, "pending", "processing")
-        self.error_code, self.error_message = code, message
-        self.card_token = self.next_attempt_at = None
+        self.error_code, self.error_message, self.card_token = code, message, None
+        self._close(now)
         return self.failed()
 
     def failed(self) -> PaymentFailed:
@@ -131,11 +135,22 @@ class Payment(Base):
     def cancel(self, now: datetime) -> None:
         """pending → cancelled."""
         self._become("cancelled", now, "pending")
+        self._close(now)
+
+    def _close(self, now: datetime) -> None:
+        """An intent that was made for it is to be closed at the gateway, where it could still be paid."""
+        self.next_attempt_at = now if self.gateway_payment_id is not None else None
 
     def ask_refund(self, amount: Decimal, reason: str, now: datetime) -> None:
         """succeeded → refund_pending."""
         self._become("refund_pending", now, "succeeded")
         self.refund_amount, self.refund_reason, self.next_attempt_at = amount, reason, now
+
+    def succeed_late(self, gateway: str, gateway_payment_id: str, reason: str, now: datetime) -> None:
+        """failed or cancelled, and charged all the same → refund_pending: what nobody waits for any more goes back."""
+        self._become("refund_pending", now, "failed", "cancelled")
+        self.gateway, self.gateway_payment_id, self.completed_at = gateway, gateway_payment_id, now
+        self.refund_amount, self.refund_reason, self.next_attempt_at = self.amount, reason, now
 
     def refund(self, now: datetime) -> PaymentRefunded:
         """refund_pending → refunded."""
@@ -158,6 +173,17 @@ _UNFINISHED = Payment.status.in_(("pending", "processing"))
 Index("idx_payments_pending", Payment.created_at, postgresql_where=_UNFINISHED, sqlite_where=_UNFINISHED)
 _WAITING = Payment.next_attempt_at.is_not(None)
 Index("idx_payments_next_attempt", Payment.next_attempt_at, postgresql_where=_WAITING, sqlite_where=_WAITING)
+
+
+class KeptCard(Base):
+    """The gateway's word for a card that a saga is going to charge; it leaves with the charge."""
+
+    __tablename__ = "kept_cards"
+    __table_args__ = (Index("ix_kept_cards_kept_until", "kept_until"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    card_token: Mapped[str] = mapped_column(String(100))
+    kept_until: Mapped[datetime]
 
 
 class WebhookReceipt(Base):

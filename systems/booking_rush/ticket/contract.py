@@ -171,6 +171,22 @@ class GetZoneForSale(Query[ZoneForSale], path="/internal/zones/{zone_id}"):
     zone_id: UUID
 
 
+class EventInfo(BaseModel):
+    """Whose an event is, and whether it is sold."""
+
+    event_id: UUID
+    tenant_id: UUID
+    organizer_id: UUID
+    name: str
+    status: EventStatus
+
+
+class GetEvent(Query[EventInfo], path="/internal/events/{event_id}"):
+    """404 `EVENT_NOT_FOUND` when the event does not exist or is deleted."""
+
+    event_id: UUID
+
+
 class ZoneSeats(BaseModel):
     """Ticket's own count of a zone."""
 

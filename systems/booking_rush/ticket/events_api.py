@@ -215,7 +215,7 @@ async def publish_event(id: UUID, tx: Tx, caller: User) -> EventDetails:
     event.published_at = event.updated_at = tx.now()
     tx.publish(facts.event_published(event, tx.now()))
     await announce_zones(shows, event, "event.published", tx)
-    tx.audit("publish", "event", id)
+    tx.audit("publish", "event", id, before={"status": "draft"}, after={"status": event.status})
     return (await describe([event], tx))[0]
 
 
@@ -224,14 +224,14 @@ async def cancel_event(id: UUID, tx: Tx, caller: User, body: Cancellation | None
     """Cancel an event and all its shows; every booking is cancelled and refunded in consequence."""
     event = await edit_event(id, tx, caller)
     require_cancellable(event)
-    reason = body.reason if body else None
+    reason, before = body.reason if body else None, event.status
     event.status, event.updated_at = "cancelled", tx.now()
     cancelled = [show for show in await shows_of(event, tx) if show.status in OPEN_SHOWS]
     tx.publish(facts.event_cancelled(event, reason, [show.id for show in cancelled]))
     for show in cancelled:
         change_status(show, event, "cancelled", tx)
     await announce_zones(cancelled, event, "event.cancelled", tx)
-    tx.audit("cancel", "event", id, after={"reason": reason})
+    tx.audit("cancel", "event", id, before={"status": before}, after={"status": event.status, "reason": reason})
     return (await describe([event], tx))[0]
 
 

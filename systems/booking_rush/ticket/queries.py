@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, Row, Select, case, select
 
 from freehold import Problem, Tx, not_found
 from systems.booking_rush.ticket.contract import (
+    EventInfo,
     EventRow,
     EventRowPage,
+    GetEvent,
     GetZoneForSale,
     GetZoneSeats,
     ListZoneSeats,
@@ -29,6 +31,14 @@ LIVING = Zone.deleted_at.is_(None) & Show.deleted_at.is_(None) & Event.deleted_a
 @ticket.answers(GetZoneForSale)
 async def get_zone_for_sale(query: GetZoneForSale, tx: Tx) -> ZoneForSale:
     return ZoneForSale.model_validate(await _one(_FOR_SALE.where(Zone.id == query.zone_id), tx), from_attributes=True)
+
+
+@ticket.answers(GetEvent)
+async def get_event(query: GetEvent, tx: Tx) -> EventInfo:
+    rows = await _rows(_EVENTS.where(Event.id == query.event_id, Event.deleted_at.is_(None)), tx)
+    if not rows:
+        raise not_found("The event", "EVENT_NOT_FOUND")
+    return EventInfo.model_validate(rows[0], from_attributes=True)
 
 
 @ticket.answers(GetZoneSeats)

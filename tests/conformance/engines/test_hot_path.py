@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import bindparam, insert, select, text, update
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy import bindparam, func, insert, null, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freehold.model.ports import Engine
-from tests.conformance.engines.tables import Base, Counter
+from freehold.runtime.bulk import BulkInsert, BulkInserts
+from tests.conformance.engines.tables import Base, Counter, Order
 from tests.databases import Databases
 
 DEADLINE = 20.0
@@ -119,3 +122,28 @@ async def test_connections_cut_while_idle_are_replaced(databases: Databases, pos
         await killing.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
     await admin.close()
     assert await values(engine) == {}
+
+
+async def test_rows_of_several_tables_are_inserted_together_or_not_at_all(engine: Engine) -> None:
+    counters = BulkInsert(Base.metadata.tables["counters"], ["name", "value", "version"])
+    orders = BulkInsert(Base.metadata.tables["orders"], ["id", "total", "status", "document"])
+    together = BulkInserts()
+    ids = [UUID(int=number) for number in range(3)]
+    made = [
+        {"id": id, "total": Decimal("9.99"), "status": "paid", "document": {"n": n} if n else None}
+        for n, id in enumerate(ids)
+    ]
+    counted = [{"name": name, "value": 1, "version": 2} for name in "ab"]
+    async with engine.write() as connection:
+        await together(connection, {counters: counted, orders: made})
+    async with engine.read() as connection:
+        rows = await connection.execute(select(Order.id, Order.total, Order.status, Order.document).order_by(Order.id))
+        assert [row._asdict() for row in rows] == made
+        nothing = await connection.scalar(select(func.count()).where(Order.document.is_(null())))
+        assert nothing == 1, "None is no document"
+    assert await values(engine) == {"a": 1, "b": 1}
+    with pytest.raises(IntegrityError):
+        async with engine.write() as connection:
+            await together(connection, {counters: counted, orders: [made[0] | {"id": UUID(int=9)}]})
+    async with engine.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(Order)) == 3

@@ -105,12 +105,13 @@ class Scene:
         booking_id = await stage.held(self.people["customer"], event)
         payment = await stage.payment(booking_id)
         category = await stage.made("/categories", self.people["admin"], name="Rock")
+        joined = await stage.act("/queue/join", self.people["customer"], event_id=event["id"])
         customer = str(self.people["customer"].id)
         self.ids = {
             "events": event["id"], "shows": event["show"]["id"], "zones": event["zones"][0]["id"],
             "bookings": booking_id, "payments": str(payment.id), "categories": category["id"],
             "users": customer, "tenants": str(self.people["customer"].tenant), "booking_id": booking_id,
-            "user_id": customer, "slug": event["slug"], "saga_id": booking_id,
+            "user_id": customer, "slug": event["slug"], "saga_id": booking_id, "event_id": event["id"],
             "analytics": event["id"],
         }  # fmt: skip
         seats = {"event_id": self.ids["events"], "show_id": self.ids["shows"], "zone_id": self.ids["zones"]}
@@ -136,6 +137,9 @@ class Scene:
             "POST /bookings/reserve": {**seats, "quantity": 1},
             "POST /saga/bookings": {**seats, "quantity": 1, "total_price": 3000},
             "POST /bookings/{id}/confirm": {},
+            "POST /queue/join": {"event_id": (await stage.event(self.people["organizer"], name="Other"))["id"]},
+            "DELETE /queue/leave": {"event_id": self.ids["events"], "token": joined.json()["token"]},
+            "PUT /admin/queue/{event_id}": {"required": False},
             "POST /payments": paid,
             "POST /payments/intent": {name: value for name, value in paid.items() if name != "method"},
             "POST /payments/intent/confirm": {"payment_id": str(payment.id), "payment_intent_id": "x"},

@@ -147,12 +147,13 @@ class Stage(Catalogue):
                     await self.world.deliver(service.name, event, times=times, event_id=row.event_id)
 
     async def dead_letters(self) -> list[str]:
-        """What nobody could handle, in any service."""
+        """What nobody could handle, in any service, and people have not dealt with."""
         found = []
         for name, unit in self.world.process.units.items():
-            for table in (unit.host.tables.dead_letters, unit.host.tables.parked):
+            dead, parked = unit.host.tables.dead_letters, unit.host.tables.parked
+            for unsettled in (select(dead).where(dead.c.status == "dead"), select(parked)):
                 async with unit.host.engine.read() as connection:
-                    rows = await connection.execute(select(table))
+                    rows = await connection.execute(unsettled)
                     found += [f"{name}: {row.consumer_name}: {row.event_type}" for row in rows]
         return found
 

@@ -18,10 +18,13 @@ COMMANDS = [
     ["describe"],
     ["migrate"],
     ["load"],
+    ["load-test"],
     ["dead-letters", "list"],
     ["dead-letters", "show"],
     ["dead-letters", "replay"],
     ["dead-letters", "discard"],
+    ["views"],
+    ["sagas"],
     ["demo", "flash-sale"],
 ]
 
@@ -164,3 +167,19 @@ def test_describe_into_a_pipe_is_one_line_for_each_service(freehold: Freehold) -
     done = freehold("describe", "shop")
 
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["orders", "auth"]
+
+
+def test_describe_shows_the_commands_that_a_service_carries_out(freehold: Freehold, folder: Path) -> None:
+    file = folder / "systems" / "shop" / "system.py"
+    command = """
+from freehold import Command, Tx
+
+class Ship(Command, name="order.ship", key="order_id"):
+    order_id: int
+
+@orders.handles(Ship)
+async def ship(command: Ship, tx: Tx) -> None: ...
+"""
+    file.write_text(file.read_text() + command)
+
+    assert freehold("describe", "shop").stdout.splitlines()[0].split("\t")[4] == "order.ship"

@@ -100,7 +100,8 @@ def test_replay_of_all_of_a_type(freehold: Freehold, dead: list[str]) -> None:
 def test_discard_of_all(freehold: Freehold, dead: list[str]) -> None:
     done = freehold("dead-letters", "discard", "shop", "orders", "--all")
 
-    assert done.stdout.splitlines() == [f"{letter} discarded" for letter in dead]
+    assert done.stdout == "2 discarded\n"
+    assert freehold("dead-letters", "list", "shop", "orders").stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all", "0197a1c2-7b1e-7c3a-9f52-0d8a3c1b5e77"]])

@@ -270,7 +270,7 @@ def test_views_and_sagas() -> None:
             "name": "product_cards",
             "service": "orders",
             "table": "product_cards",
-            "key": "product_id",
+            "key": ["product_id"],
             "sources": ["product.renamed"],
             "rebuild": None,
         }
@@ -282,6 +282,7 @@ def test_views_and_sagas() -> None:
             "version": 1,
             "key": "order_id",
             "starts_on": "order.placed",
+            "deadline": None,
             "steps": [
                 {
                     "name": "ship",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from collections.abc import Iterator
+from functools import reduce
+from typing import Any
 
 from freehold.inspect.finding import Finding, Rule
+from freehold.inspect.source import Module
 from freehold.inspect.survey import Survey
 from freehold.model.messages import Command
 
@@ -20,6 +25,37 @@ def command_without_handler(survey: Survey) -> Iterator[Finding]:
                         f"Handle it with @service.handles({action.__name__}) in the service that is to do it",
                         survey.source.of_call("Step", step.name, service),
                     )
+
+    modules = {module.path: module for service in survey.services for module in survey.source.modules(service)}
+    for module in modules.values():
+        for node, command in _made(module):
+            if not _handlers(survey, command):
+                yield Finding(
+                    module.name,
+                    f"makes {command.__message__.name}, which no service carries out",
+                    f"Handle it with @service.handles({command.__name__}) in the service that is to do it",
+                    module.place(node),
+                )
+
+
+def _made(module: Module) -> Iterator[tuple[ast.Call, type[Command]]]:
+    """Each place where the file makes a command, as `tx.send(Command(…))` does, by a name that it imported."""
+    names = getattr(sys.modules.get(module.name), "__dict__", {})
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            made = _named(node.func, names)
+            if isinstance(made, type) and issubclass(made, Command) and hasattr(made, "__message__"):
+                yield node, made
+
+
+def _named(node: ast.expr, names: dict[str, Any]) -> Any:
+    """What `name` or `module.name` stands for; None where that is not known."""
+    path: list[str] = []
+    while isinstance(node, ast.Attribute):
+        path.insert(0, node.attr)
+        node = node.value
+    first = names.get(node.id) if isinstance(node, ast.Name) else None
+    return reduce(lambda found, name: getattr(found, name, None), path, first)
 
 
 def command_with_two_handlers(survey: Survey) -> Iterator[Finding]:
@@ -46,7 +82,7 @@ RULES = (
         "FH050",
         "command-without-handler",
         "error",
-        "A command that a saga sends is carried out by some service.",
+        "A command that a saga or a service sends is carried out by some service.",
         command_without_handler,
     ),
     Rule("FH051", "command-with-two-handlers", "error", "A command has one handler.", command_with_two_handlers),

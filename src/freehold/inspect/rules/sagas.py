@@ -13,7 +13,7 @@ from freehold.model.service import Service
 def step_without_undo(survey: Survey) -> Iterator[Finding]:
     for service, saga in survey.sagas():
         for position, step in enumerate(saga.steps):
-            failing = next((later for later in saga.steps[position + 1 :] if _can_fail(later)), None)
+            failing = next((later for later in saga.steps[position + 1 :] if _can_fail(later, saga)), None)
             if step.do is not None and step.undo is None and failing is not None:
                 yield Finding(
                     _name(service, saga, step),
@@ -59,7 +59,7 @@ def saga_name_taken(survey: Survey) -> Iterator[Finding]:
 def step_without_timeout(survey: Survey) -> Iterator[Finding]:
     for service, saga in survey.sagas():
         for step in saga.steps:
-            if not step.local and step.timeout is None:
+            if not step.local and step.timeout is None and saga.deadline is None:
                 yield Finding(
                     _name(service, saga, step),
                     "waits for ever when no answer comes",
@@ -72,7 +72,7 @@ def timed_out_step_without_undo(survey: Survey) -> Iterator[Finding]:
     for service, saga in survey.sagas():
         for position, step in enumerate(saga.steps):
             late = is_command(step.do) and step.undo is None and step.timeout is not None and step.critical
-            if late and not any(_can_fail(later) for later in saga.steps[position + 1 :]):
+            if late and not any(_can_fail(later, saga) for later in saga.steps[position + 1 :]):
                 yield Finding(
                     _name(service, saga, step),
                     "has no undo: when it times out, its command may still be carried out",
@@ -81,9 +81,10 @@ def timed_out_step_without_undo(survey: Survey) -> Iterator[Finding]:
                 )
 
 
-def _can_fail(step: Step) -> bool:
+def _can_fail(step: Step, saga: Saga) -> bool:
     """Whether the step can turn the saga back: a local function may raise, the others are refused or time out."""
-    return step.critical and (step.local or step.fail is not None or step.timeout is not None)
+    timed = step.timeout is not None or saga.deadline is not None
+    return step.critical and (step.local or step.fail is not None or timed)
 
 
 def _name(service: Service, saga: Saga, step: Step) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from freehold.runtime.tables import FrameworkTables
 from systems.booking_rush.booking.tables import Booking, ZoneInventory
 from systems.booking_rush.payment.tables import Payment
 from systems.booking_rush.system import system
-from systems.booking_rush.ticket.tables import Zone
+from systems.booking_rush.ticket.tables import Event, Show, Zone
 from tests.databases import Databases
 
 Rows = list[dict[str, Any]]
@@ -74,7 +75,10 @@ class Books:
         payments = await self.rows("payment", select(Payment.__table__))
         found = [*self._bookings(bookings, granted, ordered), *self._payments(bookings, payments)]
         found += await self._zones(bookings)
-        found += await self._events(bookings)
+        found += await self._shows()
+        found += await self._tickets_per_user(bookings)
+        found += await self._applied()
+        found += await self._told(bookings, payments)
         return found
 
     def _bookings(self, bookings: Rows, granted: set[str], ordered: set[str]) -> list[str]:
@@ -99,12 +103,13 @@ class Books:
                 found.append(f"payment {payment['id']} is {payment['amount']}, not {booking['total_amount']}")
             if (payment["status"] == "succeeded") != (booking["status"] == "confirmed"):
                 found.append(f"booking {booking['id']} is {booking['status']}, its payment {payment['status']}")
-            owed = int(payment["amount"] * 100) if payment["status"] == "succeeded" else 0
-            if charged.get(payment["id"], 0) != owed:
-                found.append(
-                    f"payment {payment['id']} ({payment['status']}): charged {charged.get(payment['id'], 0)}, owed {owed}"
-                )
-        return found
+            kept = Decimal(0)
+            if payment["status"] in ("succeeded", "refunded"):
+                kept = payment["amount"] - (payment["refund_amount"] or 0)
+            held = charged.pop(payment["id"], 0)
+            if held != kept * 100:
+                found.append(f"payment {payment['id']} ({payment['status']}): the gateway has {held}, not {kept * 100}")
+        return found + [f"the gateway holds {held} of {id_}, which nobody knows" for id_, held in charged.items()]
 
     def _charged(self) -> dict[UUID, int]:
         """What the gateway holds for each payment, in the smallest unit, refunds taken off."""
@@ -130,15 +135,43 @@ class Books:
                 found.append(
                     f"ticket's zone {zone['id']} says {there}, bookings say {reserved} reserved and {sold} sold"
                 )
-            taken = counted[zone["id"]]["taken"] if zone["id"] in counted else 0
-            if taken != reserved + sold or taken > zone["total_seats"]:
+            ours = counted.get(zone["id"], {"taken": 0, "total_seats": zone["total_seats"]})
+            if ours["taken"] != reserved + sold or ours["taken"] > zone["total_seats"]:
                 found.append(
-                    f"booking's zone {zone['id']} counts {taken} of {zone['total_seats']}, bookings {reserved + sold}"
+                    f"booking's zone {zone['id']} counts {ours['taken']} of {zone['total_seats']}, bookings {reserved + sold}"
+                )
+            if ours["total_seats"] != zone["total_seats"]:
+                found.append(
+                    f"booking's zone {zone['id']} has {ours['total_seats']} seats, ticket's {zone['total_seats']}"
                 )
         return found
 
-    async def _events(self, bookings: Rows) -> list[str]:
-        """Each published event has one mark for each consumer, and each booking told its story once."""
+    async def _shows(self) -> list[str]:
+        """A show's counts are the sums over its living zones."""
+        zones = await self.rows("ticket", select(Zone.__table__).where(Zone.deleted_at.is_(None)))
+        found = []
+        for show in await self.rows("ticket", select(Show.__table__)):
+            mine = [zone for zone in zones if zone["show_id"] == show["id"]]
+            sums = tuple(sum(zone[name] for zone in mine) for name in ("total_seats", "reserved_seats", "sold_seats"))
+            counts = (show["total_capacity"], show["reserved_count"], show["sold_count"])
+            if counts != sums:
+                found.append(f"show {show['id']} counts {counts}, its zones {sums}")
+        return found
+
+    async def _tickets_per_user(self, bookings: Rows) -> list[str]:
+        caps = {row["id"]: row["max_tickets_per_user"] for row in await self.rows("ticket", select(Event.__table__))}
+        held: Counter[tuple[UUID, UUID]] = Counter()
+        for row in bookings:
+            if row["status"] in ("reserved", "confirmed"):
+                held[row["user_id"], row["event_id"]] += row["quantity"]
+        return [
+            f"user {user_id} has {count} tickets of event {event_id}, at most {caps[event_id]} are allowed"
+            for (user_id, event_id), count in held.items()
+            if count > (caps[event_id] or 10)
+        ]
+
+    async def _applied(self) -> list[str]:
+        """Each published event has one mark for each consumer, nothing is dead, and every saga has ended."""
         found = []
         consumers: Counter[str] = Counter()
         for service in system.services:
@@ -158,18 +191,28 @@ class Books:
                     found.append(
                         f"{name}'s {row['event_type']} was consumed {marks[row['event_id']]} times, not {consumers[row['event_type']]}"
                     )
-        told = await self.rows("booking", select(self.framework("booking").outbox.c.event_type))
-        story = Counter(row["event_type"] for row in told)
-        status = Counter(row["status"] for row in bookings)
-        expected = {"booking.reserved": len(bookings)} | {
-            f"booking.{s}": status[s] for s in ("confirmed", "cancelled", "expired")
-        }
-        found += [
-            f"{count} {kind} were published for {expected[kind]}"
-            for kind, count in story.items()
-            if expected.get(kind, count) != count
-        ]
-        found += [
-            f"no {kind} was published for {count}" for kind, count in expected.items() if count and not story[kind]
-        ]
+            sagas = self.framework(name).sagas
+            for saga in await self.rows(name, select(sagas).where(sagas.c.status.not_in(("completed", "compensated")))):
+                found.append(f"saga {saga['saga']} of {saga['saga_key']} is {saga['status']}: {saga['error']}")
         return found
+
+    async def _told(self, bookings: Rows, payments: Rows) -> list[str]:
+        """Each booking and each payment told its story once."""
+        status = Counter(row["status"] for row in (*bookings, *payments))
+        expected = {
+            "booking.reserved": len(bookings),
+            "booking.confirmed": sum(row["confirmed_at"] is not None for row in bookings),
+            "booking.cancelled": sum(row["status"] == "cancelled" for row in bookings),
+            "booking.expired": status["expired"],
+            "payment.initiated": len(payments),
+            "payment.completed": sum(row["completed_at"] is not None for row in payments),
+            "payment.failed": status["failed"],
+            "payment.refunded": status["refunded"],
+        }
+        told: Counter[str] = Counter()
+        for name in ("booking", "payment"):
+            rows = await self.rows(name, select(self.framework(name).outbox.c.event_type))
+            told.update(row["event_type"] for row in rows)
+        return [
+            f"{told[kind]} {kind} were published for {count}" for kind, count in expected.items() if told[kind] != count
+        ]
