@@ -7,6 +7,7 @@ import logging
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context as Variables
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -163,7 +164,8 @@ class QueueLines:
         watch = Watch(user_id)
         line.watches.add(watch)
         if line.ticking is None:
-            line.ticking = asyncio.create_task(self._tick(line, work), name=f"queue line {event_id}")
+            # Without the first watcher's context variables: the reader serves everybody.
+            line.ticking = asyncio.create_task(self._tick(line, work), context=Variables())
         try:
             yield watch
         finally:

@@ -32,6 +32,7 @@ AT_ONCE = 12
 CRASH_EVERY = 8
 RESTART_EVERY = 16
 PEOPLE = 60
+MOST_SEATS = 80
 EVENTS = 5
 RECENT = 500
 """So many of the newest payments are acted upon, whatever has become of them."""
@@ -52,7 +53,7 @@ OPERATIONS = {
     "refund_by_admin": 1,
     "webhook": 3,
     "repeat": 8,
-    "resize": 3,
+    "grow": 2,
     "pause": 1,
     "delete_user": 0.3,
     "cancel_show": 0.15,
@@ -135,7 +136,7 @@ class History:
             zones = [
                 await made(
                     f"/shows/{show['id']}/zones", organizer, name=f"Zone {n}", price=self.random.choice((999.99, 0.01, 1500)),
-                    total_seats=self.random.randint(10, 80),
+                    total_seats=self.random.randint(10, MOST_SEATS),
                 )
                 for n in (1, 2)
             ]  # fmt: skip
@@ -149,6 +150,7 @@ class History:
 
     async def go_on(self) -> None:
         """A batch of operations at once, sometimes with a crash in it; then some time passes."""
+        await self._shrink()
         async with self.world.work("payment").transaction(readonly=True) as tx:
             columns = Payment.id, Payment.booking_id, Payment.user_id, Payment.amount, Payment.status
             self.payments = (await tx.execute(select(*columns).order_by(Payment.id.desc()).limit(RECENT))).all()
@@ -333,11 +335,23 @@ class History:
 
     # --- what organizers and admins do --------------------------------------------------------------------------------
 
-    def resize(self) -> Request:
-        zone = self.random.choice(self.random.choice(self.random.choice(self.events)["shows"])["zones"])
-        return self._ask(
-            self.organizer, f"/zones/{zone['id']}", {"total_seats": self.random.randint(5, 120)}, method="PUT"
-        )
+    def grow(self) -> Request:
+        """To the size that no zone exceeds: one that is made smaller while others buy is decided by ticket's count,
+        which is behind.
+        """
+        return self._ask(self.organizer, f"/zones/{self._zone()['id']}", {"total_seats": MOST_SEATS}, method="PUT")
+
+    async def _shrink(self) -> None:
+        """Take seats away that nobody has, while nobody buys."""
+        if await self.stage.dead_letters() == []:
+            seats = {"total_seats": self.random.randint(5, MOST_SEATS)}
+            await self._send(self._ask(self.organizer, f"/zones/{self._zone()['id']}", seats, method="PUT"))
+            self.sent.pop()
+            await self.world.settle()
+
+    def _zone(self) -> dict[str, Any]:
+        zone: dict[str, Any] = self.random.choice(self.random.choice(self.random.choice(self.events)["shows"])["zones"])
+        return zone
 
     def pause(self) -> Request:
         """Stop a sale, or start it again."""

@@ -115,7 +115,7 @@ async def test_scenario_17_inventory_loss(stage: Stage) -> None:
     drifted = DRIFT._value.get()
     rush = Rush(stage, event, wishes)
     await rush.run()
-    assert rush.counts_lost >= TASKS
+    assert rush.counts_lost >= 2 * len(SEATS)
     assert set(rush.statuses) <= {201, 409, 503}
 
     bought = [wish for wish, answer in rush.answers.items() if answer.status_code == 201][:5]
