@@ -65,7 +65,7 @@ class SqliteEngine(SqlEngine):
     dialect = "sqlite"
 
     def __init__(
-        self, url: URL, *, readers: int = 4, busy_timeout: float = 10.0, wal_limit: int = 64 * 1024 * 1024
+        self, url: URL, *, readers: int = 16, busy_timeout: float = 10.0, wal_limit: int = 64 * 1024 * 1024
     ) -> None:
         if not url.database or url.database == ":memory:":
             raise ConfigurationError("database", "SQLite needs a file", "Write sqlite:///path/to/service.db")
@@ -99,8 +99,12 @@ class SqliteEngine(SqlEngine):
             await asyncio.wait([self._pause])
         self._reads += 1
         try:
-            async with super().read() as connection:
+            connection = await self._reader.connect()
+            # Given back at once: `async with` would take turns of the event loop, and so would all who wait for it.
+            try:
                 yield connection
+            finally:
+                await connection.close()
         finally:
             self._reads -= 1
             if not self._reads:

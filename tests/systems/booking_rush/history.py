@@ -27,10 +27,10 @@ from tests.systems.booking_rush.books import Books
 from tests.systems.booking_rush.catalogue import ABROAD, HOME, Person
 from tests.systems.booking_rush.stage import Stage, open_again
 
-BATCH = 100
+BATCH = 200
 AT_ONCE = 12
-CRASH_EVERY = 8
-RESTART_EVERY = 16
+CRASH_EVERY = 5
+RESTART_EVERY = 8
 PEOPLE = 60
 MOST_SEATS = 80
 EVENTS = 5
