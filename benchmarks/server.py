@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import os
@@ -49,6 +50,8 @@ async def _main() -> None:
         config = uvicorn.Config(
             app, loop="uvloop", http="httptools", log_level="error", access_log=False, lifespan="off"
         )
+        gc.collect()
+        gc.freeze()
         await uvicorn.Server(config).serve(sockets=[listening])
 
 

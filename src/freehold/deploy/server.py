@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -60,6 +61,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, server.ask_to_stop)
+    # What was made until now stays as long as the process: the garbage collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     started = asyncio.create_task(server.ready.wait())
     await asyncio.wait([serving, started], return_when=asyncio.FIRST_COMPLETED)

@@ -58,6 +58,8 @@ COME_BACK = 0.25
 """The share of a batch's time that the next one waits for those who were in it."""
 LONGEST_COME_BACK = 0.005
 """Seconds, at most."""
+FEW = 32
+"""With more callers than this some are on their way while others are decided, and the one hides the other's time."""
 _Leader = tuple[_Call, Once]
 """The first call of its key in a batch, and that key."""
 
@@ -165,7 +167,8 @@ class Coalescer:
         if self._declared.max_wait:
             lane.until = lane.waiting[0].arrived + self._declared.max_wait if lane.waiting else now
         else:
-            lane.enough = min(answered + len(lane.waiting), self._declared.max_batch)
+            together = answered + len(lane.waiting)
+            lane.enough = min(together, self._declared.max_batch) if together <= FEW else 1
             lane.until = now + min((now - began) * COME_BACK, LONGEST_COME_BACK)
 
     async def _gather(self, lane: _Lane) -> None:
