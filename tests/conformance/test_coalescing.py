@@ -135,6 +135,7 @@ async def test_a_caller_that_leaves_before_its_batch_leaves_no_trace(hall: Hall)
     async with host.engine.read() as connection:
         left = await connection.scalar(select(Zone.free).where(Zone.name == "A"))
     assert left == 96, "the first had started, so its effect stays; the one that waited has none"
+    await host.coalescer(entered.declared).drain()
     assert not host.coalescer(entered.declared)._lanes
 
 
