@@ -14,7 +14,7 @@ from systems.booking_rush.booking.snapshots import ZoneSnapshots
 from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.booking.tables import Base
 from systems.booking_rush.payment.contract import GetPaymentOfBooking, KeepCard, ListSucceededPayments
-from systems.booking_rush.ticket.contract import GetEvent, GetZoneForSale, ListZoneSeats
+from systems.booking_rush.ticket.contract import GetEvent, GetZoneForSale, ListZoneSeats, SnapshotZones
 
 booking = Service(
     "booking",
@@ -30,6 +30,7 @@ booking = Service(
         ListSucceededPayments,
         SnapshotTenants,
         SnapshotUsers,
+        SnapshotZones,
     ],
     settings=[BookingSettings],
     description="Reservations, booking lifecycle, virtual queue, live seat counters, booking sagas",

@@ -86,6 +86,8 @@ class Line:
 
     async def read(self, work: Work, *, since: float) -> None:
         """Read it, unless somebody did after the moment `since` of the loop's clock."""
+        if self._read_at >= since:
+            return
         async with self._reading:
             if self._read_at >= since:
                 return

@@ -19,13 +19,14 @@ from systems.booking_rush.ticket.contract import (
     EventPublished,
     EventUpdated,
     ShowUpdated,
+    SnapshotZones,
     ZoneInventoryUpdated,
     ZoneSoldOut,
 )
 
 tenants = booking.view(View("tenant_directory", table=TenantDirectory, key="tenant_id", rebuild=SnapshotTenants))
 users = booking.view(View("user_directory", table=UserDirectory, key="user_id", rebuild=SnapshotUsers))
-zones = booking.view(View("zone_directory", table=ZoneDirectory, key="zone_id"))
+zones = booking.view(View("zone_directory", table=ZoneDirectory, key="zone_id", rebuild=SnapshotZones))
 
 
 # --- tenants ----------------------------------------------------------------------------------------------------------

@@ -244,3 +244,44 @@ class SnapshotEvents(Query[EventRowPage], path="/internal/snapshots/events"):
 
     cursor: str | None = None
     limit: int = 500
+
+
+class ZoneRow(BaseModel):
+    """A zone with its show and event as directories keep one.
+
+    `version_at` is the earliest of their last changes: an event later than that may tell more than the row does.
+    """
+
+    zone_id: UUID
+    show_id: UUID
+    event_id: UUID
+    tenant_id: UUID
+    zone_name: str
+    event_name: str
+    venue_name: str | None
+    show_date: date
+    show_time: TimeOfDay
+    price: Money
+    currency: str
+    total_seats: int
+    min_per_order: int
+    max_per_order: int
+    max_tickets_per_user: int
+    booking_start_at: Timestamp | None
+    booking_end_at: Timestamp | None
+    on_sale: bool
+    is_active: bool
+    sold_out: bool
+    version_at: Timestamp
+
+
+class ZoneRowPage(BaseModel):
+    data: list[ZoneRow]
+    next_cursor: str | None
+
+
+class SnapshotZones(Query[ZoneRowPage], path="/internal/snapshots/zones"):
+    """Every zone, deleted ones too, a page at a time, in the order of their ids."""
+
+    cursor: str | None = None
+    limit: int = 500

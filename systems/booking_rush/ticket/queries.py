@@ -17,12 +17,15 @@ from systems.booking_rush.ticket.contract import (
     GetZoneSeats,
     ListZoneSeats,
     SnapshotEvents,
+    SnapshotZones,
     ZoneForSale,
+    ZoneRow,
+    ZoneRowPage,
     ZoneSeats,
     ZoneSeatsPage,
 )
 from systems.booking_rush.ticket.declaration import ticket
-from systems.booking_rush.ticket.rules import OPEN_SHOWS
+from systems.booking_rush.ticket.rules import OPEN_SHOWS, SELLING
 from systems.booking_rush.ticket.tables import Event, Show, TenantDirectory, Zone
 
 LIVING = Zone.deleted_at.is_(None) & Show.deleted_at.is_(None) & Event.deleted_at.is_(None)
@@ -64,6 +67,20 @@ async def snapshot_events(query: SnapshotEvents, tx: Tx) -> EventRowPage:
     return EventRowPage(data=rows, next_cursor=str(rows[-1].event_id) if len(rows) == query.limit else None)
 
 
+@ticket.answers(SnapshotZones)
+async def snapshot_zones(query: SnapshotZones, tx: Tx) -> ZoneRowPage:
+    page = _DIRECTORY.order_by(Zone.id).limit(query.limit)
+    if query.cursor is not None:
+        page = page.where(Zone.id > _after(query.cursor))
+    rows = [_zone_row(row) for row in await _rows(page, tx)]
+    return ZoneRowPage(data=rows, next_cursor=str(rows[-1].zone_id) if len(rows) == query.limit else None)
+
+
+def _zone_row(row: Row[Any]) -> ZoneRow:
+    known = {**row._mapping, "version_at": min(row.zone_updated_at, row.show_updated_at, row.event_updated_at)}
+    return ZoneRow.model_validate(known)
+
+
 async def _rows(statement: Select[*tuple[Any, ...]], tx: Tx) -> list[Row[Any]]:
     """The rows, whatever the tenant of the user on whose behalf a sibling asks: booking tells a foreign one itself."""
     return list((await (await tx.connection()).execute(statement)).all())
@@ -83,8 +100,12 @@ def _after(cursor: str) -> UUID:
         raise Problem(400, "BAD_REQUEST", "cursor: it is not one that this list gave") from None
 
 
+def _all_zones(*columns: ColumnElement[Any] | Any) -> Select[Any]:
+    return select(*columns).join(Show, Show.id == Zone.show_id).join(Event, Event.id == Show.event_id)
+
+
 def _zones(*columns: ColumnElement[Any] | Any) -> Select[Any]:
-    return select(*columns).join(Show, Show.id == Zone.show_id).join(Event, Event.id == Show.event_id).where(LIVING)
+    return _all_zones(*columns).where(LIVING)
 
 
 _EVENTS = select(
@@ -110,3 +131,14 @@ _FOR_SALE = _zones(
     # A tenant that ticket has not heard of yet is not known to be inactive.
     case((TenantDirectory.is_active.is_(False), False), else_=True).label("tenant_active"),
 ).outerjoin(TenantDirectory, TenantDirectory.tenant_id == Event.tenant_id)  # fmt: skip
+
+_DIRECTORY = _all_zones(
+    Zone.id.label("zone_id"), Show.id.label("show_id"), Event.id.label("event_id"), Event.tenant_id,
+    Zone.name.label("zone_name"), Event.name.label("event_name"), Event.venue_name,
+    Show.show_date, Show.start_time.label("show_time"), Zone.price, Zone.currency, Zone.total_seats,
+    Zone.min_per_order, Zone.max_per_order, Event.max_tickets_per_user, Event.booking_start_at, Event.booking_end_at,
+    ((Event.status == "published") & Event.deleted_at.is_(None) & Show.status.in_(SELLING)).label("on_sale"),
+    (Zone.is_active & Zone.deleted_at.is_(None)).label("is_active"),
+    (Zone.available_seats == 0).label("sold_out"), Zone.updated_at.label("zone_updated_at"),
+    Show.updated_at.label("show_updated_at"), Event.updated_at.label("event_updated_at"),
+)  # fmt: skip
