@@ -9,7 +9,7 @@ from functools import partial
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from freehold import BulkInsert, MoneyNumber, Once, Problem, Tx, Work
@@ -23,7 +23,7 @@ from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.booking.tables import Base, Booking, ZoneInventory
 from systems.booking_rush.ticket.contract import ZoneForSale, ZoneInventoryUpdated, ZoneSeats
 
-OPEN = Booking.status.in_(bindparam("open", ["reserved", "confirmed"], expanding=True, literal_execute=True))
+OPEN = Booking.status.in_((literal_column("'reserved'"), literal_column("'confirmed'")))
 """Open bookings; spelled out in the statement, so that the planner sees that their partial index serves it."""
 
 
