@@ -70,7 +70,7 @@ async def test_a_random_history_leaves_every_database_in_agreement(
     if found:
         last = "\n  ".join(history.newest)
         told = "\n".join(found[:20])
-        pytest.fail(f"FREEHOLD_TEST_SEED={SEED}, {history.done} operations:\n{told}\nthe last:\n  {last}")
+        pytest.fail(f"FREEHOLD_TEST_SEED={SEED}, {history.done} operations:\n{told}\nthe last:\n  {last}", pytrace=False)
 
 
 async def test_seats_come_back_when_the_refund_overtakes_the_confirmation(databases: Databases, tmp_path: Path) -> None:
