@@ -47,7 +47,7 @@ def operations(engine_kind: str) -> int:
     """Each costs some 15 ms, with all that follows from it in five services."""
     if FULL:
         return 20_000 if engine_kind == "sqlite" else 2_000
-    return 2_000 if engine_kind == "sqlite" else 500
+    return 1_000 if engine_kind == "sqlite" else 400
 
 
 # A process that dies in the middle of this one leaves coroutines and connections that nobody ends.
