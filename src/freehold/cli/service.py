@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from freehold.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from freehold.model.ports import Engine
     from freehold.model.system import System
     from freehold.runtime.host import Host
 
@@ -48,14 +49,18 @@ async def open_services(system: System, names: Sequence[str], deploy: str) -> As
     deployment = read(system, deploy)
     databases = await open_databases(system, deployment)
     folder = DataFolder(data_folder(system, deployment))
-    keys = Identities.open(system, folder.path, SystemClock())
-    hosts: dict[str, Host] = {}
-    caller = LocalCaller(system, hosts)
     async with AsyncExitStack() as stack:
+        engines: dict[str, Engine] = {}
         for name in dict.fromkeys(names):
-            engine = open_engine(databases[name])
-            stack.push_async_callback(engine.close)
-            await reach(engine, name)
+            engines[name] = open_engine(databases[name])
+            stack.push_async_callback(engines[name].close)
+            await reach(engines[name], name)
+        keys = Identities.open(
+            system, folder.path, SystemClock()
+        )  # makes them on the first start: when all else is there
+        hosts: dict[str, Host] = {}
+        caller = LocalCaller(system, hosts)
+        for name, engine in engines.items():
             given = {**read_settings(known[name], deployment), **keys.given(name), DataFolder: folder}
             hosts[name] = Host(system, known[name], engine, caller=caller, given=given)
             stack.push_async_callback(hosts[name].close)
