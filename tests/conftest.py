@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.databases import KINDS, Databases
+from tests.databases import FULL, KINDS, Databases
 from tests.servers import postgres_admin_url
 
 SERVER_KINDS = tuple(kind for kind in KINDS if kind != "sqlite")
@@ -21,7 +20,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Which one is chosen by the test's name, so that both are met by every suite. The summary counts what was left out.
     """
-    if os.environ.get("FREEHOLD_MATRIX") == "full":
+    if FULL:
         return
     every = {(item.location[0], getattr(item, "originalname", ""), kind_of(item)) for item in items}
     kept, left = [], []

@@ -5,13 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Engine as SqlAlchemyEngine
+from sqlalchemy import event
 
 from freehold.engines import open_engine
 from freehold.model.ports import Engine
 
 KINDS = ("sqlite", "postgres-schemas", "postgres-databases")
+FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
+"""Whether every test runs on every kind, however long it takes."""
 
 _shared_database = f"freehold_test_{os.getpid()}"
 _numbers = itertools.count(1)
@@ -69,3 +76,18 @@ class Databases:
         else:
             urls = await provision_schemas(self._admin_url, _shared_database, [account])
         return urls[name]
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Every statement that SQLAlchemy sends meanwhile."""
+    sent: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(SqlAlchemyEngine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(SqlAlchemyEngine, "before_cursor_execute", note)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.databases import Databases
+from tests.databases import FULL, Databases
 from tests.faults.site import Crowd, open_site
 from tests.systems.booking_rush.books import Books
 
@@ -41,7 +40,6 @@ CRASHES = {
     },
 }
 KINDS = ["sqlite", "postgres-databases"]
-FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
 RUNS = [(group, kind) for number, group in enumerate(CRASHES) for kind in (KINDS if FULL else [KINDS[number % 2]])]
 """Every group on every engine; or, in less time, each group on one of them."""
 BUYERS = 120

@@ -19,6 +19,7 @@ from freehold.model.problem import Problem
 
 if TYPE_CHECKING:
     from freehold.runtime.host import Host
+    from freehold.runtime.saga_store import SagaView
 
 PAGE = 500
 UNFINISHED = ("running", "compensating", "needs_attention")
@@ -115,11 +116,9 @@ async def _list(system: str, deploy: str, statuses: list[Status]) -> list[dict[s
 
 async def _show(system: str, deploy: str, saga: UUID) -> dict[str, Any]:
     async with _opened(system, deploy) as hosts:
-        host = await _home(hosts, saga)
+        host, instance = await _home(hosts, saga)
         async with host.work().transaction(readonly=True) as tx:
-            instance = await host.sagas.get(tx, saga)
             history = await host.sagas.history(tx, saga)
-    assert instance is not None  # noqa: S101 - it was there a moment ago, and this service keeps it
     return {"service": host.service.name, **asdict(instance), "history": [asdict(line) for line in history]}
 
 
@@ -127,17 +126,18 @@ async def _resume(system: str, deploy: str, saga: UUID) -> None:
     from freehold.runtime.transaction import MisuseError
 
     async with _opened(system, deploy) as hosts:
-        host = await _home(hosts, saga)
+        host, _ = await _home(hosts, saga)
         try:
             await host.sagas.resume(saga)
         except (MisuseError, LookupError) as error:
             raise Problem(409, "CONFLICT", str(error)) from None
 
 
-async def _home(hosts: list[Host], saga: UUID) -> Host:
-    """The service that runs the instance. Raises a 404 Problem."""
+async def _home(hosts: list[Host], saga: UUID) -> tuple[Host, SagaView]:
+    """The service that runs the instance, and how it stands. Raises a 404 Problem."""
     for host in hosts:
         async with host.work().transaction(readonly=True) as tx:
-            if await host.sagas.get(tx, saga) is not None:
-                return host
+            instance = await host.sagas.get(tx, saga)
+        if instance is not None:
+            return host, instance
     raise Problem(404, "NOT_FOUND", f"saga {saga} was not found")

@@ -37,9 +37,8 @@ class Deployment(BaseModel):
     """Where a system lives.
 
     `layout`: `embedded` keeps a SQLite file for each service in `data`; `schemas` one PostgreSQL database with a
-    schema and
-    a role for each; `databases` a database and a role for each. The latter two are made on the server that the variable
-    FREEHOLD_DATABASE_SERVER names (an administrator's URL), unless a service names its own `database`.
+    schema and a role for each; `databases` a database and a role for each. The latter two are made on the server that
+    the variable FREEHOLD_DATABASE_SERVER names (an administrator's URL), unless a service names its own `database`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

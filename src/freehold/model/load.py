@@ -110,7 +110,7 @@ class LoadPhase:
     Args:
         name: as reports call it.
         script: `module:function`, called in the client's process with what `prepare` returned, an access token and the
-            visitor's number; it returns a `Script`.
+            visitor's number; it returns a `LoadScript`.
         stages: when they come.
         at_once: without stages, so many, all of them at once and each one time.
     """

@@ -1,8 +1,7 @@
 """The relay: takes pending rows out of the outbox, hands them to the bus, marks what is safe there.
 
 A crash between publishing and marking publishes again, and the inbox absorbs it. Rows are claimed because they are
-pending,
-never because their number is higher than the last: a transaction that commits late is found like any other.
+pending, never because their number is higher than the last: a transaction that commits late is found like any other.
 """
 
 from __future__ import annotations
@@ -382,9 +381,8 @@ class Relay:
     def _dead(self, envelope: Envelope, count: int, error: Refused) -> dict[str, Any]:
         return {
             "id": uuid7(), "direction": "publish", "consumer_name": None, "event_id": envelope.event_id,
-            "source": envelope.source, "event_type": envelope.type, "version": envelope.version, "topic":
-            envelope.topic,
-            "partition_key": envelope.key, "payload": envelope.payload, "headers": dict(envelope.headers),
-            "event_time": envelope.time, "died_at": self._host.clock.now(), "retry_count": count, "error": str(error),
-            "held": False, "status": "dead",
+            "source": envelope.source, "event_type": envelope.type, "version": envelope.version,
+            "topic": envelope.topic, "partition_key": envelope.key, "payload": envelope.payload,
+            "headers": dict(envelope.headers), "event_time": envelope.time, "died_at": self._host.clock.now(),
+            "retry_count": count, "error": str(error), "held": False, "status": "dead",
         }  # fmt: skip

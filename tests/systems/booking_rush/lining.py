@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import Engine, func, select
-from sqlalchemy import event as listening
+from sqlalchemy import func, select
 
 from freehold.testing import ManualClock, World
 from systems.booking_rush.auth.settings import AuthSettings
@@ -105,18 +104,3 @@ async def open_lining(databases: Databases, folder: Path, **settings: Any) -> As
         lining = Lining(world)
         yield lining
         assert await lining.dead_letters() == []
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """Every statement that SQLAlchemy sends meanwhile."""
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    listening.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        listening.remove(Engine, "before_cursor_execute", note)

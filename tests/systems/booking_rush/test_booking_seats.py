@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, update
-from sqlalchemy import event as listening
+from sqlalchemy import update
 
 from freehold import Unavailable
 from systems.booking_rush.booking.inventory import reconcile
 from systems.booking_rush.booking.tables import TenantDirectory, UserDirectory, ZoneDirectory, ZoneInventory
 from systems.booking_rush.ticket import queries
-from tests.databases import Databases
+from tests.databases import Databases, statements
 from tests.systems.booking_rush.catalogue import HOME, problem
 from tests.systems.booking_rush.stage import Seats, Stage, open_stage
 
@@ -26,21 +24,6 @@ from tests.systems.booking_rush.stage import Seats, Stage, open_stage
 async def stage(databases: Databases, tmp_path: Path) -> AsyncIterator[Stage]:
     async with open_stage(databases, tmp_path) as opened:
         yield opened
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """Every statement that any service sends meanwhile."""
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    listening.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        listening.remove(Engine, "before_cursor_execute", note)
 
 
 async def test_many_reservations_cost_few_statements(stage: Stage) -> None:

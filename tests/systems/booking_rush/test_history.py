@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from systems.booking_rush.booking import inventory
-from tests.databases import Databases
+from tests.databases import FULL, Databases
 from tests.systems.booking_rush.history import History
 from tests.systems.booking_rush.stage import Seats, open_stage
 
-FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
 SEED = int(os.environ.get("FREEHOLD_TEST_SEED", "20300101"))
 ALL_KINDS = (
     "POST /bookings/reserve 201",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -15,7 +14,7 @@ from systems.booking_rush.booking import jobs
 from systems.booking_rush.booking.tables import ZoneInventory
 from systems.booking_rush.load_shapes import SHAPES
 from systems.booking_rush.system import system
-from tests.databases import Databases
+from tests.databases import FULL, Databases
 
 SHORT = {
     "smoke": (1.0, 1.0),
@@ -33,7 +32,6 @@ SHORT = {
 """The scale, and the seconds."""
 ALIKE = {"stress", "spike_20k"}
 """They differ from others by their numbers only."""
-FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
 
 
 async def run(name: str, deployment: Deployment | None = None, **options: Any) -> tuple[Result, list[Picture]]:

@@ -18,9 +18,9 @@ from freehold.http import gateway_app
 from freehold.testing import Crash, crash_at
 from systems.booking_rush.booking.queue_tables import QueueEntry
 from systems.booking_rush.system import system as limited
-from tests.databases import Databases
+from tests.databases import Databases, statements
 from tests.systems.booking_rush.catalogue import ABROAD, problem
-from tests.systems.booking_rush.lining import Lining, open_again, open_lining, statements
+from tests.systems.booking_rush.lining import Lining, open_again, open_lining
 from tests.unit.http.library import client
 
 

@@ -22,9 +22,8 @@ from systems.booking_rush.booking.queue_tables import EventQueue, QueueEntry
 from systems.booking_rush.booking.service import booking
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.ticket.contract import EventInfo, GetEvent
-from tests.databases import Databases
+from tests.databases import Databases, statements
 from tests.systems.booking_rush.catalogue import HOME
-from tests.systems.booking_rush.lining import statements
 from tests.systems.booking_rush.stage import system
 
 EVENT = UUID(int=7)
