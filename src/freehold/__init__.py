@@ -86,8 +86,10 @@ if TYPE_CHECKING:
     from freehold.runtime.context import Context as Context
     from freehold.runtime.idempotency import Once as Once
     from freehold.runtime.paging import Listing as Listing
+    from freehold.runtime.paging import Page as Page
     from freehold.runtime.paging import Paging as Paging
     from freehold.runtime.paging import list_rows as list_rows
+    from freehold.runtime.paging import page_of as page_of
     from freehold.runtime.transaction import Tx as Tx
     from freehold.runtime.work import Work as Work
 
@@ -119,7 +121,7 @@ _ROOMS = {
     "runtime.bulk": "BulkInsert",
     "runtime.context": "Context",
     "runtime.idempotency": "Once",
-    "runtime.paging": "Listing Paging list_rows",
+    "runtime.paging": "Listing Page Paging list_rows page_of",
     "runtime.transaction": "Tx",
     "runtime.work": "Work",
 }

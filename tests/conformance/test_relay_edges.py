@@ -166,7 +166,7 @@ async def test_nothing_counts_as_drained_while_an_answer_is_out(shop: Shop) -> N
 
 @pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)  # SQLite: one writer
 async def test_a_late_commit_is_found_while_there_is_always_more(shop: Shop) -> None:
-    unit = await shop.add(shop.orders, batch=5, in_flight=20, look_back=0.05, gather=0.001)
+    unit = await shop.add(shop.orders, batch=5, in_flight=20, gather=0.001)
     host, stop = unit.host, asyncio.Event()
     unit.start(timers=False)
 
@@ -186,6 +186,43 @@ async def test_a_late_commit_is_found_while_there_is_always_more(shop: Shop) -> 
     await asyncio.gather(*loading)
     await shop.settle()
     assert await pending(shop) == 0
+
+
+@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)  # SQLite: one writer
+async def test_a_later_event_of_the_key_does_not_overtake_one_whose_number_was_passed_when_it_committed(
+    shop: Shop,
+) -> None:
+    unit = await shop.add(shop.orders, **FAST)
+    host, key = unit.host, uuid7()
+    bus(shop).silent = {0}  # something is out, so the relay reads only behind what it knows
+    unit.start(timers=False)
+    for round in range(20):
+        first = 10 * round + 1
+        async with host.engine.write() as late:
+            await host.outbox.write(late, [OutboxRow.of(placed(first, key), uuid7(), {}, shop.clock.now())])
+            await shop.publish(placed(first - 1))
+            await until(lambda first=first: first - 1 in bus(shop).published)
+        await shop.publish(placed(first + 1, key))
+        await until(lambda first=first: first + 1 in bus(shop).published)
+        assert bus(shop).published[-2:] == [first, first + 1]
+
+
+async def test_a_later_event_of_the_key_does_not_overtake_a_refused_one_that_is_not_counted_yet(shop: Shop) -> None:
+    unit = await shop.add(shop.orders, tries=50, mark_after=1000, first_wait=0.05, idle=0.05)
+    key, refuse = uuid7(), {1, 2}
+    bus(shop).answer = lambda number: Refused("too large") if number in refuse else None
+    bus(shop).silent = {0}  # answers wait for others to be marked with while something is out
+    await shop.publish(placed(0), placed(1, key), placed(2, key))
+    unit.start(timers=False)
+    await until(lambda: 2 in bus(shop).published)
+    await shop.publish(placed(3, key), placed(100))
+    await until(lambda: 100 in bus(shop).published)
+    assert 3 not in bus(shop).published
+    unit.relay._settings = RelaySettings(tries=50, first_wait=0.05, idle=0.05)
+    refuse.clear()
+    await shop.publish(*(placed(number) for number in range(101, 700)))
+    await until(lambda: 3 in bus(shop).published)
+    assert [number for number in bus(shop).published if number in {1, 2, 3}][-3:] == [1, 2, 3]
 
 
 BROKEN = {

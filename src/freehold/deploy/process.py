@@ -43,6 +43,7 @@ class Process:
         given: things by type that win over settings and over what services provide; tests substitute with it.
         timers: False starts no jobs, retries and deadlines of their own accord: whoever moves the clock runs them.
         relay: sizes and times of the relays.
+        call_timeout: seconds that a call between services may take, when None as many as its query says.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Process:
         given: Mapping[type[Any], Any] | None = None,
         timers: bool = True,
         relay: RelaySettings | None = None,
+        call_timeout: float | None = None,
     ) -> None:
         self.system = system
         self.deployment = deployment
@@ -64,6 +66,7 @@ class Process:
         self._given = given or {}
         self._timers = timers
         self._relay = relay
+        self._call_timeout = call_timeout
         self._lock: FolderLock | None = None
         self._engines: dict[str, Engine] = {}
 
@@ -110,7 +113,7 @@ class Process:
         self, engines: Mapping[str, Engine], settings: Mapping[str, Mapping[type[Any], Any]], lock: FolderLock
     ) -> None:
         hosts: dict[str, Host] = {}
-        caller = LocalCaller(self.system, hosts)
+        caller = LocalCaller(self.system, hosts, timeout=self._call_timeout)
         for service in self.system.services:
             given = {
                 **settings[service.name],

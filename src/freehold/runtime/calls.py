@@ -77,12 +77,21 @@ class LocalCaller:
         system: knows who answers what.
         hosts: the running services by name; it may be filled after the caller is made.
         elsewhere: carries the queries that none of them answers.
+        timeout: seconds that any call may take, when None as many as its query says.
     """
 
-    def __init__(self, system: System, hosts: Mapping[str, Host], elsewhere: Caller[Asking] | None = None) -> None:
+    def __init__(
+        self,
+        system: System,
+        hosts: Mapping[str, Host],
+        elsewhere: Caller[Asking] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
         self._system = system
         self._hosts = hosts
         self._elsewhere = elsewhere
+        self._timeout = timeout
         self._answering: dict[str, Answering] = {}
 
     async def ask(self, query: Query[R], context: Asking) -> R:
@@ -111,7 +120,7 @@ class LocalCaller:
 
     async def _answered(self, answering: Answering, host: Host, query: Query[R], asking: Asking) -> R:
         try:
-            return await answering.answer(query, called(asking, deadline(query, asking)))
+            return await answering.answer(query, called(asking, deadline(query, asking, self._timeout)))
         except Problem as problem:
             raise as_seen_from_outside(problem, host.service.name) from problem
         except Exception as error:
@@ -148,9 +157,9 @@ def answerer(system: System, query: Query[Any]) -> str:
     return service.name
 
 
-def deadline(query: Query[Any], asking: Asking) -> float:
-    """The moment, on the event loop's clock, until which the whole call may take."""
-    own = asyncio.get_running_loop().time() + query.__query__.timeout
+def deadline(query: Query[Any], asking: Asking, timeout: float | None = None) -> float:
+    """The moment, on the event loop's clock, until which the whole call may take: `timeout` seconds, or the query's."""
+    own = asyncio.get_running_loop().time() + (query.__query__.timeout if timeout is None else timeout)
     return own if asking.deadline is None else min(own, asking.deadline)
 
 

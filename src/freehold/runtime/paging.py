@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from sqlalchemy import Select, func, literal, tuple_
@@ -17,6 +17,7 @@ from freehold.model.problem import Problem
 from freehold.runtime.transaction import Tx
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 
 class PageMeta(BaseModel):
@@ -28,11 +29,32 @@ class PageMeta(BaseModel):
     total_pages: int
 
 
-class Listing(BaseModel, Generic[T]):
-    """A page of a list; `next_cursor` is None on the last one, `meta` comes unless a cursor was followed."""
+class PageQuery(Protocol):
+    """A query for a page: rows after `cursor`, `limit` of them at most."""
+
+    cursor: str | None
+    limit: int
+
+
+class Page(BaseModel, Generic[T]):
+    """A page of what an owner has; `next_cursor` is None on the last one.
+
+    The answer to a query of siblings, who follow it to the end: `class Snapshot(Query[Page[Row]], path=…)`.
+    """
 
     data: list[T]
     next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, rows: list[T], query: PageQuery, key: str) -> Self:
+        """The rows of `page_of`; `key` is their attribute that has its column's value."""
+        full = rows and len(rows) == query.limit
+        return cls(data=rows, next_cursor=str(getattr(rows[-1], key)) if full else None)
+
+
+class Listing(Page[T], Generic[T]):
+    """A page of a list for clients; `meta` comes unless a cursor was followed."""
+
     meta: PageMeta | None = None
 
 
@@ -43,6 +65,20 @@ class Paging(BaseModel):
     cursor: str | None = Field(default=None, max_length=500)
     page: int | None = Field(default=None, ge=1, le=1_000_000)
     offset: int | None = Field(default=None, ge=0, le=100_000_000)
+
+
+def page_of(statement: S, query: PageQuery, by: InstrumentedAttribute[Any]) -> S:
+    """The statement's rows after the query's cursor, as many as it asks for, in the order of a unique column.
+
+    Raises Problem 400 for a cursor that no page gave.
+    """
+    page = statement.order_by(by).limit(query.limit)
+    if query.cursor is None:
+        return page
+    try:
+        return page.where(by > TypeAdapter(by.type.python_type).validate_strings(query.cursor))
+    except ValidationError:
+        raise _foreign() from None
 
 
 async def list_rows(
@@ -98,5 +134,9 @@ def _read_cursor(cursor: str, order_by: InstrumentedAttribute[Any]) -> Any:
             for column, value in zip(columns, values, strict=True)
         )
     except (binascii.Error, ValueError, TypeError, ValidationError):
-        raise Problem(400, "BAD_REQUEST", "cursor: it is not one that this list gave") from None
+        raise _foreign() from None
     return tuple_(literal(first, order_by.type), literal(second, order_by.class_.id.type))
+
+
+def _foreign() -> Problem:
+    return Problem(400, "BAD_REQUEST", "cursor: it is not one that this list gave")

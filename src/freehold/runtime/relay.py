@@ -1,13 +1,15 @@
 """The relay: takes pending rows out of the outbox, hands them to the bus, marks what is safe there.
 
 A crash between publishing and marking publishes again, and the inbox absorbs it. Rows are claimed because they are
-pending, never because their number is higher than the last: a transaction that commits late is found like any other.
+pending, never because their number is higher than the last: a transaction that commits late is found like any other,
+and before anything that came after it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Update, bindparam, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.model.envelope import Envelope
@@ -31,7 +33,7 @@ from freehold.runtime.unreadable import set_aside
 
 log = logging.getLogger(__name__)
 _CLAIMED = ("event_id", "event_type", "version", "topic", "partition_key", "created_at", "payload", "headers", "seq")
-_HEADERS = _CLAIMED.index("headers")
+_HEADERS = 1 + _CLAIMED.index("headers")  # behind the count
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,6 @@ class RelaySettings:
         in_flight: rows published and not yet marked, at most.
         gather: seconds between two claims under load.
         mark_after: seconds that an answer of the bus waits for others to be marked with; none when nothing else is out.
-        look_back: seconds within which a row that committed late, with a number already passed, is found under load.
         idle: seconds between looks when nobody wakes it, after a while without events.
         tries: how often a row that the bus refuses is tried before it is dead.
         first_wait: seconds before the second try; doubled each time.
@@ -53,7 +54,6 @@ class RelaySettings:
     in_flight: int = 1000
     gather: float = 0.001
     mark_after: float = 0.01
-    look_back: float = 0.2
     idle: float = 0.5
     tries: int = 5
     first_wait: float = 1.0
@@ -64,7 +64,7 @@ class _Refusal:
     """A key whose first row the bus refused: it waits, and the key's later rows with it."""
 
     event_id: UUID
-    retry_at: float
+    retry_at: float = math.inf
 
 
 @dataclass(slots=True)
@@ -72,27 +72,31 @@ class _Flight:
     """What is out and not yet marked.
 
     Args:
-        ids: of all of it.
+        out: the numbers of all of it.
         safe, refused: what the bus has answered.
         mark_at: when the first of these answers has waited long enough.
         down: the bus takes nothing now.
-        passed: the highest number claimed.
-        look_back_at: when to look again for what committed late below that.
+        passed: the highest number read.
+        waiting: rows up to there that wait behind a refusal.
         pause: seconds to the next look, if nobody wakes the relay.
     """
 
-    ids: set[UUID] = field(default_factory=set)
+    out: dict[UUID, int] = field(default_factory=dict)
     safe: list[Envelope] = field(default_factory=list)
     refused: list[tuple[Envelope, Refused]] = field(default_factory=list)
     mark_at: float = 0.0
     down: bool = False
     passed: int = 0
-    look_back_at: float = 0.0
+    waiting: int = 0
     pause: float = 0.0
 
     @property
     def answered(self) -> int:
         return len(self.safe) + len(self.refused)
+
+    def start_over(self) -> None:
+        """Read all that is pending again."""
+        self.passed = self.waiting = 0
 
 
 class Relay:
@@ -120,8 +124,7 @@ class Relay:
         self._lease = Lease(host, "relay")
         self._on_takeover = on_takeover
         self._refusals: dict[tuple[str, str], _Refusal] = {}
-        self._pending = host.engine.prepare(self._pending_statement())
-        self._passed = host.engine.prepare(self._passed_statement())
+        self._claiming = host.engine.prepare(self._claim_statement())
         self._marking = host.engine.prepare(self._mark_statement())
         self.holding = False
 
@@ -167,6 +170,7 @@ class Relay:
     async def _pump(self) -> None:
         """Claim, publish and mark for as long as the lease is ours and the bus takes events."""
         flight = _Flight()
+        self._refusals = {where: each for where, each in self._refusals.items() if each.retry_at < math.inf}
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + self._lease.ttl.total_seconds() / 3
         while True:
@@ -178,7 +182,7 @@ class Relay:
             claimed = await self._claim(flight)
             if claimed:
                 await self._publish(claimed, flight)
-            elif not flight.ids and not self._refusals:
+            elif not flight.out and not self._refusals:
                 self._host.outbox.drained(commits)
             await self._rest(flight, busy=bool(claimed))
             if self._is_due(flight) and not await self._settle(flight):
@@ -200,7 +204,7 @@ class Relay:
         answered = flight.answered
         if not answered:
             return flight.down
-        enough = answered >= min(len(flight.ids), self._settings.batch)
+        enough = answered >= min(len(flight.out), self._settings.batch)
         return enough or flight.down or asyncio.get_running_loop().time() >= flight.mark_at
 
     def _next_look(self, flight: _Flight) -> float:
@@ -221,14 +225,16 @@ class Relay:
             .limit(bindparam("limit", type_=LONG))
         )
 
-    def _passed_statement(self) -> Select[Any]:
+    def _claim_statement(self) -> Select[Any]:
+        """How many pending rows there are up to the number that was passed, and those after it: both of one moment."""
         table = self._table
-        return (
-            select(table.c.event_id, table.c.seq)
+        passed_over = (
+            select(func.count().label("passed_over"))
             .where(self._is_pending(), table.c.seq <= bindparam("passed", type_=LONG))
-            .order_by(table.c.seq)
-            .limit(bindparam("limit", type_=LONG))
+            .subquery("passed")
         )
+        rows = self._pending_statement().subquery("following")
+        return select(passed_over, rows).select_from(passed_over.outerjoin(rows, true())).order_by(rows.c.seq)
 
     def _is_pending(self) -> ColumnElement[bool]:
         return self._table.c.published_at.is_(None) & self._table.c.dead_at.is_(None)
@@ -236,59 +242,62 @@ class Relay:
     async def _claim(self, flight: _Flight) -> list[Envelope]:
         """Pending rows in their order, without those that are out or wait behind a refusal.
 
-        While rows are out it looks only behind the last one it claimed, so as not to read them again and again; it
-        looks back at all that is pending when nothing is out, and every `look_back` seconds at the ids alone, and finds
-        what committed late.
+        While rows are out it reads only behind the last one it knows, and counts those before. A row that committed
+        late, with a number already passed, makes the count differ, and all that is pending is read again: a later row
+        of its key, which must not overtake it, cannot be seen by a statement that does not count it.
         """
-        room = self._settings.in_flight - len(flight.ids)
+        room = min(self._settings.in_flight - len(flight.out), self._settings.batch)
         if room <= 0:
             return []
         now = asyncio.get_running_loop().time()
-        before = flight.passed
+        if not flight.out or self._is_retry_due(flight, now):
+            flight.start_over()
         async with self._host.engine.read() as connection:
-            if not flight.ids:
-                flight.passed, flight.look_back_at = 0, now + self._settings.look_back
-            elif now >= flight.look_back_at:
-                flight.look_back_at = now + self._settings.look_back
-                flight.passed = await self._look_back(connection, flight)
-            again = len(flight.ids) + len(self._refusals) if flight.passed < before else 0
-            # Rows that are out may be read again: those of a claim that starts before them.
-            limit = min(room, self._settings.batch) + again
             while True:
-                values = {"limit": limit, "passed": flight.passed}
-                rows = await self._read(connection, values)
-                if rows is None:
+                known = sum(seq <= flight.passed for seq in flight.out.values())
+                # Rows that are out may be read again: those of a claim that starts before them.
+                values = {"limit": room + len(flight.out) - known, "passed": flight.passed}
+                claim = await self._read(connection, values)
+                if claim is None:
                     break
-                if rows:
-                    flight.passed = max(flight.passed, rows[-1][-1])
-                envelopes = [e for e in self._envelopes(rows, flight) if not self._waits(e, now)]
-                if envelopes or len(rows) < limit:  # else all of them wait behind a refusal, and others may come after
+                passed_over, rows = claim
+                if passed_over != known + flight.waiting:
+                    flight.start_over()
+                    continue
+                envelopes = self._take(rows, flight, now)
+                if envelopes or len(rows) < values["limit"]:  # else all of them wait, and others may come after
                     return envelopes
         if not await set_aside(self._host, self._lease, self._pending_statement(), values):
             raise RuntimeError("pending rows cannot be read, and the lease to set them aside is lost")
         return await self._claim(flight)
 
-    async def _read(self, connection: AsyncConnection, values: dict[str, int]) -> Sequence[Sequence[Any]] | None:
-        """Pending rows; None when one of them cannot be read."""
+    def _is_retry_due(self, flight: _Flight, now: float) -> bool:
+        return any(each.retry_at <= now and each.event_id not in flight.out for each in self._refusals.values())
+
+    async def _read(
+        self, connection: AsyncConnection, values: dict[str, int]
+    ) -> tuple[int, Sequence[Sequence[Any]]] | None:
+        """The count and the rows of a claim; None when a row cannot be read."""
         try:
-            rows = await self._pending.fetch(connection, values)
+            (first, *more) = await self._claiming.fetch(connection, values)
         except (ValueError, TypeError):
             return None
-        return rows if all(isinstance(row[_HEADERS], dict) for row in rows) else None
+        rows = [first, *more] if first[1] is not None else []
+        return (first[0], rows) if all(isinstance(row[_HEADERS], dict) for row in rows) else None
 
-    def _envelopes(self, rows: Sequence[Sequence[Any]], flight: _Flight) -> list[Envelope]:
-        source = self._host.service.name
-        return [
-            Envelope(event_id, kind, version, source, topic, key, created_at, payload, headers, seq)
-            for event_id, kind, version, topic, key, created_at, payload, headers, seq in rows
-            if event_id not in flight.ids
-        ]
-
-    async def _look_back(self, connection: AsyncConnection, flight: _Flight) -> int:
-        """The number below the first row that is pending, passed, and not out."""
-        limit = len(flight.ids) + 1
-        passed = await self._passed.fetch(connection, {"limit": limit, "passed": flight.passed})
-        return next((seq - 1 for event_id, seq in passed if event_id not in flight.ids), flight.passed)
+    def _take(self, rows: Sequence[Sequence[Any]], flight: _Flight, now: float) -> list[Envelope]:
+        """Those of the rows that are neither out nor wait."""
+        source, taken = self._host.service.name, []
+        for _, event_id, kind, version, topic, key, created_at, payload, headers, seq in rows:
+            if event_id not in flight.out:
+                envelope = Envelope(event_id, kind, version, source, topic, key, created_at, payload, headers, seq)
+                if self._waits(envelope, now):
+                    flight.waiting += 1
+                else:
+                    taken.append(envelope)
+        if rows:
+            flight.passed = max(flight.passed, rows[-1][-1])
+        return taken
 
     def _waits(self, envelope: Envelope, now: float) -> bool:
         refusal = self._refusals.get((envelope.topic, envelope.key))
@@ -298,7 +307,7 @@ class Relay:
 
     async def _publish(self, envelopes: Sequence[Envelope], flight: _Flight) -> None:
         faultpoints.reach("publish.before")
-        flight.ids.update(envelope.event_id for envelope in envelopes)
+        flight.out.update((envelope.event_id, envelope.seq) for envelope in envelopes)
         answers = await self._bus.publish(envelopes)
         for envelope, answer in zip(envelopes, answers, strict=True):
             answer.add_done_callback(partial(self._landed, flight, envelope))
@@ -309,11 +318,12 @@ class Relay:
             self._host.outbox.stir()
         error = None if done.cancelled() else done.exception()
         if done.cancelled() or isinstance(error, BusUnavailable):
-            flight.ids.discard(envelope.event_id)
+            flight.out.pop(envelope.event_id, None)
             flight.down = True
         elif error is not None:
             refused = error if isinstance(error, Refused) else Refused(f"{type(error).__name__}: {error}")
             flight.refused.append((envelope, refused))
+            self._refusals.setdefault((envelope.topic, envelope.key), _Refusal(envelope.event_id))
         else:
             flight.safe.append(envelope)
         if self._is_due(flight):
@@ -338,11 +348,12 @@ class Relay:
         faultpoints.reach("mark.after")
         if held:
             METRICS.published(self._host.service.name, [envelope.type for envelope in safe])
-        flight.ids.difference_update(envelope.event_id for envelope in safe)
-        flight.ids.difference_update(envelope.event_id for envelope, _ in refused)
+        for envelope in (*safe, *(envelope for envelope, _ in refused)):
+            flight.out.pop(envelope.event_id, None)
         if self._refusals:
             published = {envelope.event_id for envelope in safe}
             self._refusals = {k: each for k, each in self._refusals.items() if each.event_id not in published}
+            flight.start_over()
         return held
 
     def _mark_statement(self) -> Update:
@@ -368,14 +379,18 @@ class Relay:
         )
         where = (envelope.topic, envelope.key)
         if dead:
-            self._refusals.pop(where, None)
             await connection.execute(
                 self._host.tables.dead_letters.insert().values(**self._dead(envelope, count, error))
             )
             log.error("%s: %s %s cannot be published", self._host.service.name, envelope.type, envelope.event_id)
+        refusal = self._refusals.setdefault(where, _Refusal(envelope.event_id))
+        if refusal.event_id != envelope.event_id:
+            return True  # it waits behind an earlier one
+        if dead:
+            del self._refusals[where]
         else:
             wait = self._settings.first_wait * 2 ** (count - 1) * random.uniform(0.8, 1.2)
-            self._refusals[where] = _Refusal(envelope.event_id, asyncio.get_running_loop().time() + wait)
+            refusal.retry_at = asyncio.get_running_loop().time() + wait
         return True
 
     def _dead(self, envelope: Envelope, count: int, error: Refused) -> dict[str, Any]:

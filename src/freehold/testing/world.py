@@ -31,6 +31,7 @@ class World:
     """A running system, seen from a test.
 
     Nothing happens by itself but the delivery of events: jobs, deadlines and retries run when the test moves the clock.
+    A call between services may take 30 seconds whatever its query says, so that a busy machine fails no test.
 
     Args:
         system: what to run.
@@ -59,6 +60,7 @@ class World:
             clock=self.clock,
             given=given,
             timers=False,
+            call_timeout=DEADLINE,
         )
         self.system = system
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from freehold import Event, Query, Timestamp
+from freehold import Event, Page, Query, Timestamp
 
 Role = Literal["customer", "organizer", "admin", "super_admin"]
 
@@ -118,12 +118,7 @@ class UserRow(BaseModel):
     version_at: Timestamp
 
 
-class UserPage(BaseModel):
-    data: list[UserRow]
-    next_cursor: str | None
-
-
-class SnapshotUsers(Query[UserPage], path="/internal/snapshots/users"):
+class SnapshotUsers(Query[Page[UserRow]], path="/internal/snapshots/users"):
     """Every user, deleted ones too, a page at a time, in the order of their ids."""
 
     cursor: str | None = None
@@ -140,12 +135,7 @@ class TenantRow(BaseModel):
     version_at: Timestamp
 
 
-class TenantPage(BaseModel):
-    data: list[TenantRow]
-    next_cursor: str | None
-
-
-class SnapshotTenants(Query[TenantPage], path="/internal/snapshots/tenants"):
+class SnapshotTenants(Query[Page[TenantRow]], path="/internal/snapshots/tenants"):
     """Every tenant, deleted ones too, a page at a time, in the order of their ids."""
 
     cursor: str | None = None

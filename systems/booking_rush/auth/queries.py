@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from freehold import Problem, Tx, not_found
+from freehold import Page, Tx, not_found, page_of
 from systems.booking_rush.auth import facts
 from systems.booking_rush.auth.contract import (
     GetStripeCustomer,
@@ -15,10 +15,8 @@ from systems.booking_rush.auth.contract import (
     SnapshotTenants,
     SnapshotUsers,
     StripeCustomer,
-    TenantPage,
     TenantRow,
     UserInfo,
-    UserPage,
     UserRow,
 )
 from systems.booking_rush.auth.declaration import auth
@@ -63,11 +61,8 @@ async def _living(user_id: UUID, tx: Tx) -> Account:
 
 
 @auth.answers(SnapshotUsers)
-async def snapshot_users(query: SnapshotUsers, tx: Tx) -> UserPage:
-    page = select(Account).order_by(Account.id).limit(query.limit)
-    if query.cursor is not None:
-        page = page.where(Account.id > _after(query.cursor))
-    accounts = list(await tx.scalars(page))
+async def snapshot_users(query: SnapshotUsers, tx: Tx) -> Page[UserRow]:
+    accounts = await tx.scalars(page_of(select(Account), query, by=Account.id))
     rows = [
         UserRow(
             user_id=account.id,
@@ -81,15 +76,12 @@ async def snapshot_users(query: SnapshotUsers, tx: Tx) -> UserPage:
         )
         for account in accounts
     ]
-    return UserPage(data=rows, next_cursor=str(rows[-1].user_id) if len(rows) == query.limit else None)
+    return Page[UserRow].of(rows, query, "user_id")
 
 
 @auth.answers(SnapshotTenants)
-async def snapshot_tenants(query: SnapshotTenants, tx: Tx) -> TenantPage:
-    page = select(Tenant).order_by(Tenant.id).limit(query.limit)
-    if query.cursor is not None:
-        page = page.where(Tenant.id > _after(query.cursor))
-    tenants = list(await tx.scalars(page))
+async def snapshot_tenants(query: SnapshotTenants, tx: Tx) -> Page[TenantRow]:
+    tenants = await tx.scalars(page_of(select(Tenant), query, by=Tenant.id))
     rows = [
         TenantRow(
             tenant_id=tenant.id,
@@ -100,11 +92,4 @@ async def snapshot_tenants(query: SnapshotTenants, tx: Tx) -> TenantPage:
         )
         for tenant in tenants
     ]
-    return TenantPage(data=rows, next_cursor=str(rows[-1].tenant_id) if len(rows) == query.limit else None)
-
-
-def _after(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Problem(400, "BAD_REQUEST", "cursor: it is not one that this snapshot gave") from None
+    return Page[TenantRow].of(rows, query, "tenant_id")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from freehold import Event, Money, Query, TimeOfDay, Timestamp
+from freehold import Event, Money, Page, Query, TimeOfDay, Timestamp
 
 BookingStatus = Literal["reserved", "confirmed", "cancelled", "expired"]
 OpenStatus = Literal["reserved", "confirmed"]
@@ -132,12 +132,7 @@ class BookingRow(BaseModel):
     version_at: Timestamp
 
 
-class BookingRowPage(BaseModel):
-    data: list[BookingRow]
-    next_cursor: str | None
-
-
-class SnapshotBookings(Query[BookingRowPage], path="/internal/snapshots/bookings"):
+class SnapshotBookings(Query[Page[BookingRow]], path="/internal/snapshots/bookings"):
     """Every booking, whatever became of it, a page at a time, in the order of their ids."""
 
     cursor: str | None = None

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from sqlalchemy import select
 
-from freehold import Problem, Tx
-from systems.booking_rush.booking.contract import BookingRow, BookingRowPage, SnapshotBookings
+from freehold import Page, Tx, page_of
+from systems.booking_rush.booking.contract import BookingRow, SnapshotBookings
 from systems.booking_rush.booking.declaration import booking
 from systems.booking_rush.booking.tables import Booking
 
 
 @booking.answers(SnapshotBookings)
-async def snapshot_bookings(query: SnapshotBookings, tx: Tx) -> BookingRowPage:
-    page = select(Booking).order_by(Booking.id).limit(query.limit)
-    if query.cursor is not None:
-        page = page.where(Booking.id > _after(query.cursor))
-    rows = [_row(found) for found in await tx.scalars(page)]
-    return BookingRowPage(data=rows, next_cursor=str(rows[-1].booking_id) if len(rows) == query.limit else None)
+async def snapshot_bookings(query: SnapshotBookings, tx: Tx) -> Page[BookingRow]:
+    rows = [_row(found) for found in await tx.scalars(page_of(select(Booking), query, by=Booking.id))]
+    return Page[BookingRow].of(rows, query, "booking_id")
 
 
 def _row(booking: Booking) -> BookingRow:
@@ -31,10 +26,3 @@ def _row(booking: Booking) -> BookingRow:
         ended_at=(booking.cancelled_at or booking.updated_at) if is_over else None,
         version_at=booking.updated_at,
     )
-
-
-def _after(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Problem(400, "BAD_REQUEST", "cursor: it is not one that this snapshot gave") from None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from freehold import Event, Money, Query, TimeOfDay, Timestamp
+from freehold import Event, Money, Page, Query, TimeOfDay, Timestamp
 
 EventStatus = Literal["draft", "published", "cancelled", "completed"]
 ShowStatus = Literal["scheduled", "on_sale", "sold_out", "cancelled", "completed"]
@@ -201,12 +201,7 @@ class ZoneSeats(BaseModel):
     sold_seats: int
 
 
-class ZoneSeatsPage(BaseModel):
-    data: list[ZoneSeats]
-    next_cursor: str | None
-
-
-class ListZoneSeats(Query[ZoneSeatsPage], path="/internal/zones"):
+class ListZoneSeats(Query[Page[ZoneSeats]], path="/internal/zones"):
     """The zones of every show that is scheduled, on sale or sold out, a page at a time, in the order of their ids."""
 
     cursor: str | None = None
@@ -234,12 +229,7 @@ class EventRow(BaseModel):
     version_at: Timestamp
 
 
-class EventRowPage(BaseModel):
-    data: list[EventRow]
-    next_cursor: str | None
-
-
-class SnapshotEvents(Query[EventRowPage], path="/internal/snapshots/events"):
+class SnapshotEvents(Query[Page[EventRow]], path="/internal/snapshots/events"):
     """Every event, deleted ones too, a page at a time, in the order of their ids."""
 
     cursor: str | None = None
@@ -275,12 +265,7 @@ class ZoneRow(BaseModel):
     version_at: Timestamp
 
 
-class ZoneRowPage(BaseModel):
-    data: list[ZoneRow]
-    next_cursor: str | None
-
-
-class SnapshotZones(Query[ZoneRowPage], path="/internal/snapshots/zones"):
+class SnapshotZones(Query[Page[ZoneRow]], path="/internal/snapshots/zones"):
     """Every zone, deleted ones too, a page at a time, in the order of their ids."""
 
     cursor: str | None = None

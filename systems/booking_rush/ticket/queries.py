@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, case, select
 
-from freehold import Problem, Tx, not_found
+from freehold import Page, Tx, not_found, page_of
 from systems.booking_rush.ticket.contract import (
     EventInfo,
     EventRow,
-    EventRowPage,
     GetEvent,
     GetZoneForSale,
     GetZoneSeats,
@@ -20,9 +18,7 @@ from systems.booking_rush.ticket.contract import (
     SnapshotZones,
     ZoneForSale,
     ZoneRow,
-    ZoneRowPage,
     ZoneSeats,
-    ZoneSeatsPage,
 )
 from systems.booking_rush.ticket.declaration import ticket
 from systems.booking_rush.ticket.rules import OPEN_SHOWS, SELLING
@@ -50,30 +46,24 @@ async def get_zone_seats(query: GetZoneSeats, tx: Tx) -> ZoneSeats:
 
 
 @ticket.answers(ListZoneSeats)
-async def list_zone_seats(query: ListZoneSeats, tx: Tx) -> ZoneSeatsPage:
-    page = _SEATS.where(Show.status.in_(OPEN_SHOWS)).order_by(Zone.id).limit(query.limit)
-    if query.cursor is not None:
-        page = page.where(Zone.id > _after(query.cursor))
+async def list_zone_seats(query: ListZoneSeats, tx: Tx) -> Page[ZoneSeats]:
+    page = page_of(_SEATS.where(Show.status.in_(OPEN_SHOWS)), query, by=Zone.id)
     rows = [ZoneSeats.model_validate(row, from_attributes=True) for row in await _rows(page, tx)]
-    return ZoneSeatsPage(data=rows, next_cursor=str(rows[-1].zone_id) if len(rows) == query.limit else None)
+    return Page[ZoneSeats].of(rows, query, "zone_id")
 
 
 @ticket.answers(SnapshotEvents)
-async def snapshot_events(query: SnapshotEvents, tx: Tx) -> EventRowPage:
-    page = _EVENTS.order_by(Event.id).limit(query.limit)
-    if query.cursor is not None:
-        page = page.where(Event.id > _after(query.cursor))
+async def snapshot_events(query: SnapshotEvents, tx: Tx) -> Page[EventRow]:
+    page = page_of(_EVENTS, query, by=Event.id)
     rows = [EventRow.model_validate(row, from_attributes=True) for row in await _rows(page, tx)]
-    return EventRowPage(data=rows, next_cursor=str(rows[-1].event_id) if len(rows) == query.limit else None)
+    return Page[EventRow].of(rows, query, "event_id")
 
 
 @ticket.answers(SnapshotZones)
-async def snapshot_zones(query: SnapshotZones, tx: Tx) -> ZoneRowPage:
-    page = _DIRECTORY.order_by(Zone.id).limit(query.limit)
-    if query.cursor is not None:
-        page = page.where(Zone.id > _after(query.cursor))
+async def snapshot_zones(query: SnapshotZones, tx: Tx) -> Page[ZoneRow]:
+    page = page_of(_DIRECTORY, query, by=Zone.id)
     rows = [_zone_row(row) for row in await _rows(page, tx)]
-    return ZoneRowPage(data=rows, next_cursor=str(rows[-1].zone_id) if len(rows) == query.limit else None)
+    return Page[ZoneRow].of(rows, query, "zone_id")
 
 
 def _zone_row(row: Row[Any]) -> ZoneRow:
@@ -91,13 +81,6 @@ async def _one(statement: Select[Any], tx: Tx) -> Row[Any]:
     if not rows:
         raise not_found("The zone", "ZONE_NOT_FOUND")
     return rows[0]
-
-
-def _after(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Problem(400, "BAD_REQUEST", "cursor: it is not one that this list gave") from None
 
 
 def _all_zones(*columns: ColumnElement[Any] | Any) -> Select[Any]:
