@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Engine as SqlAlchemyEngine
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 
 from freehold.engines import open_engine
 from freehold.model.ports import Engine
@@ -24,25 +27,89 @@ _shared_database = f"freehold_test_{os.getpid()}"
 _numbers = itertools.count(1)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where one service of one test keeps its data on a server."""
+
+    kind: str
+    service: str
+    name: str
+    url: str
+    admin_url: str
+
+    @property
+    def database(self) -> str:
+        return self.name if self.kind == "postgres-databases" else _shared_database
+
+    async def empty(self) -> None:
+        """Take every row out of every table. Raises asyncpg's errors when somebody still holds one."""
+        url = make_url(self.admin_url).set(database=self.database)
+        connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+        try:
+            schema = "public" if self.kind == "postgres-databases" else self.name
+            await connection.execute("SET lock_timeout = '2s'; SET session_replication_role = replica")
+            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", schema)
+            await connection.execute(";".join(f'DELETE FROM "{schema}"."{table}"' for (table,) in tables))
+        finally:
+            await connection.close()
+
+    async def drop(self) -> None:
+        from freehold.engines.provision import drop_database, drop_role
+
+        if self.kind == "postgres-databases":
+            await drop_database(self.admin_url, self.name)
+            await drop_role(self.admin_url, self.name)
+        else:
+            await drop_role(self.admin_url, self.name, owns_in=_shared_database)
+
+
+class Kept:
+    """Places with a system's tables, emptied after a test and taken again by the next: to make them takes seconds."""
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[str, str], list[Place]] = defaultdict(list)
+
+    def take(self, kind: str, service: str) -> Place | None:
+        free = self._free[kind, service]
+        return free.pop() if free else None
+
+    async def give_back(self, place: Place) -> None:
+        try:
+            await place.empty()
+        except asyncpg.PostgresError:
+            await place.drop()
+        else:
+            self._free[place.kind, place.service].append(place)
+
+    async def close(self) -> None:
+        for free in self._free.values():
+            for place in free:
+                await place.drop()
+
+
 class Databases:
     """Any number of services' databases of one kind, which end with the test.
 
-    `await databases.open("orders")` is an engine on a database without tables; the same service opened twice is two
+    `await databases.open("orders")` is an engine on a database without rows; the same service opened twice is two
     engines on one database. `await databases.url("orders")` is its address, with password, for other processes.
     """
 
-    def __init__(self, kind: str, folder: Path, admin_url: str | None) -> None:
+    def __init__(self, kind: str, folder: Path, admin_url: str | None, kept: Kept | None = None) -> None:
         self.kind = kind
         self._folder = folder
         self._admin_url = admin_url
+        self._kept = kept
         self._prefix = f"t{os.getpid()}_{next(_numbers)}"
-        self._urls: dict[str, str] = {}
+        self._places: dict[str, Place] = {}
         self._engines: list[Engine] = []
 
     async def url(self, service: str) -> str:
-        if service not in self._urls:
-            self._urls[service] = await self._provision(service)
-        return self._urls[service]
+        if self._admin_url is None:
+            return f"sqlite:///{self._folder / service}.db"
+        if service not in self._places:
+            kept = self._kept and self._kept.take(self.kind, service)
+            self._places[service] = kept or await self._provision(service, self._admin_url)
+        return self._places[service].url
 
     async def open(self, service: str, **options: Any) -> Engine:
         engine = open_engine(await self.url(service), **options)
@@ -52,30 +119,19 @@ class Databases:
     async def close(self) -> None:
         for engine in self._engines:
             await engine.close()
-        if self._admin_url is None:
-            return
-        from freehold.engines.provision import drop_database, drop_role
+        for place in self._places.values():
+            await (place.drop() if self._kept is None else self._kept.give_back(place))
 
-        for service in self._urls:
-            name = f"{self._prefix}_{service}"
-            if self.kind == "postgres-databases":
-                await drop_database(self._admin_url, name)
-                await drop_role(self._admin_url, name)
-            else:
-                await drop_role(self._admin_url, name, owns_in=_shared_database)
-
-    async def _provision(self, service: str) -> str:
-        if self._admin_url is None:
-            return f"sqlite:///{self._folder / service}.db"
+    async def _provision(self, service: str, admin_url: str) -> Place:
         from freehold.engines.provision import Account, provision_databases, provision_schemas
 
         name = f"{self._prefix}_{service}"
         account = Account(role=name, password=secrets.token_urlsafe(12), namespace=name)
         if self.kind == "postgres-databases":
-            urls = await provision_databases(self._admin_url, [account])
+            urls = await provision_databases(admin_url, [account])
         else:
-            urls = await provision_schemas(self._admin_url, _shared_database, [account])
-        return urls[name]
+            urls = await provision_schemas(admin_url, _shared_database, [account])
+        return Place(self.kind, service, name, urls[name], admin_url)
 
 
 @contextmanager

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from freehold.model.errors import DeclarationError as DeclarationError
     from freehold.model.errors import Unavailable as Unavailable
     from freehold.model.ids import uuid7 as uuid7
+    from freehold.model.listed import listed as listed
     from freehold.model.load import LoadAnswer as LoadAnswer
     from freehold.model.load import LoadAsk as LoadAsk
     from freehold.model.load import LoadMark as LoadMark
@@ -84,7 +85,7 @@ if TYPE_CHECKING:
     from freehold.observe.metrics import gauge as gauge
     from freehold.runtime.bulk import BulkInsert as BulkInsert
     from freehold.runtime.context import Context as Context
-    from freehold.runtime.idempotency import Once as Once
+    from freehold.runtime.once import Once as Once
     from freehold.runtime.paging import Listing as Listing
     from freehold.runtime.paging import Page as Page
     from freehold.runtime.paging import Paging as Paging
@@ -110,6 +111,7 @@ _ROOMS = {
     "model.load": "LoadAnswer LoadAsk LoadMark LoadNote LoadPause LoadPhase LoadReport "
     "LoadScript LoadShape LoadShapes LoadStage",
     "model.messages": "Command Event Query",
+    "model.listed": "listed",
     "model.ports": "Clock DataFolder SystemClock",
     "model.problem": "Problem not_found",
     "model.saga": "Saga Step",
@@ -120,7 +122,7 @@ _ROOMS = {
     "observe.metrics": "counter gauge",
     "runtime.bulk": "BulkInsert",
     "runtime.context": "Context",
-    "runtime.idempotency": "Once",
+    "runtime.once": "Once",
     "runtime.paging": "Listing Page Paging list_rows page_of",
     "runtime.transaction": "Tx",
     "runtime.work": "Work",

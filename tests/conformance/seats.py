@@ -17,7 +17,7 @@ from freehold.model.problem import Problem
 from freehold.model.service import Service
 from freehold.model.system import System
 from freehold.runtime.host import Host
-from freehold.runtime.idempotency import Once, fingerprint
+from freehold.runtime.once import Once, fingerprint
 from freehold.runtime.transaction import Tx
 from tests.databases import Databases
 

@@ -153,9 +153,13 @@ async def test_a_refusal_is_the_same_problem(world: World, ask: Ask) -> None:
     assert not problem.keep  # what the other service keeps is not ours to keep
 
 
-@pytest.mark.parametrize("error", [Problem(503, "SOLD"), RuntimeError("secret"), Unavailable("its neighbour")])
-async def test_a_failure_is_unavailable(world: World, ask: Ask, error: Exception) -> None:
-    world.state.conflicts.extend([error] * 3)
+@pytest.mark.parametrize(
+    ("error", "said"), [(Problem, (503, "SOLD")), (RuntimeError, ("secret",)), (Unavailable, ("its neighbour",))]
+)
+async def test_a_failure_is_unavailable(
+    world: World, ask: Ask, error: type[Exception], said: tuple[object, ...]
+) -> None:
+    world.state.conflicts.extend([error(*said)] * 3)
     with pytest.raises(Unavailable) as caught:
         await ask(GetBook(book_id=UUID(int=1)))
     assert "secret" not in str(caught.value)

@@ -19,7 +19,8 @@ from freehold.model.problem import Problem
 from freehold.model.service import Service
 from freehold.runtime import faultpoints
 from freehold.runtime.host import Host
-from freehold.runtime.idempotency import IdempotencySettings, KeyRefused, Once, Stored
+from freehold.runtime.idempotency import IdempotencySettings
+from freehold.runtime.once import KeyRefused, Once, Stored
 from freehold.runtime.transaction import Tx
 from tests.conformance.seats import (
     Base,

@@ -13,7 +13,7 @@ from freehold.model.errors import DeclarationError
 from freehold.model.problem import Problem
 from freehold.model.service import Coalescing, Service
 from freehold.runtime.coalesce import Coalescer
-from freehold.runtime.idempotency import Once, Stored, fingerprint
+from freehold.runtime.once import Once, Stored, fingerprint
 from freehold.runtime.transaction import Tx
 
 

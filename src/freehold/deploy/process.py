@@ -157,6 +157,15 @@ class Process:
             draining=self.draining,
         )
 
+    async def settle(self) -> None:
+        """Wait until every committed event is handled or parked, and every one that followed from it."""
+        outboxes = [unit.host.outbox for unit in self.units.values()]
+        before = None
+        while before != (commits := [outbox.commits for outbox in outboxes]):
+            before = commits
+            for outbox in outboxes:
+                await outbox.until_drained()
+
     async def stop(self) -> None:
         """Finish what is at work in every service, then let go of everything, whatever fails meanwhile."""
         units, self.units = list(self.units.values()), {}

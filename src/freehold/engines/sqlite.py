@@ -15,10 +15,7 @@ from sqlalchemy import (
     URL,
     Column,
     ColumnElement,
-    Dialect,
     Executable,
-    Text,
-    TypeDecorator,
     bindparam,
     func,
     literal_column,
@@ -30,12 +27,12 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.schema import Table
-from sqlalchemy.types import TypeEngine
 
 from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
 from freehold.engines.prepared import SqlitePrepared, driver_of
 from freehold.engines.sqlite_dialect import connect
 from freehold.model.errors import ConfigurationError
+from freehold.model.listed import ListOf
 
 registry.register("sqlite.freehold", "freehold.engines.sqlite_dialect", "InlineDialect")
 
@@ -175,7 +172,7 @@ class SqliteEngine(SqlEngine):
         return self._turns[1]
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-        listed = func.json_each(bindparam(name, type_=_JsonList(column.type))).table_valued("value", name="listed")
+        listed = func.json_each(bindparam(name, type_=ListOf(column.type))).table_valued("value", name="listed")
         return column.in_(select(listed.c.value))
 
     def prepare(self, statement: Executable) -> SqlitePrepared:
@@ -225,21 +222,6 @@ def _prepare(path: Path) -> None:
         raise ConfigurationError("database", f"{path} cannot be opened ({error.strerror})", remedy) from None
     if head not in (b"", _MAGIC):
         raise ConfigurationError("database", f"{path} is not an SQLite database", "Move it away, or name another file")
-
-
-class _JsonList(TypeDecorator[list[Any]]):
-    """A list as one JSON text, its items as their own type gives them to the driver."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, item: TypeEngine[Any]) -> None:
-        super().__init__()
-        self.item = item
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
-        process = self.item.dialect_impl(dialect).bind_processor(dialect)
-        return json.dumps([process(item) for item in value] if process else list(value))
 
 
 def _code(error: BaseException) -> int:

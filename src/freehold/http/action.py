@@ -15,8 +15,8 @@ from freehold.model.access import Access, User
 from freehold.model.errors import DeclarationError
 from freehold.model.routes import Route
 from freehold.runtime.host import Host
-from freehold.runtime.idempotency import Once, Stored, fingerprint
 from freehold.runtime.injection import resolver
+from freehold.runtime.once import Once, Stored, fingerprint
 from freehold.runtime.provided import parameters
 from freehold.runtime.transaction import Tx
 from freehold.runtime.work import Work

@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from freehold.http import openapi
 from freehold.http.access import Doorkeeper
 from freehold.http.action import Action
-from freehold.http.binding import add_route
+from freehold.http.binding import OrdinaryRoute, add_route
 from freehold.http.call import Call
 from freehold.http.event_stream import DRAINING
 from freehold.http.health import Check, Draining, readiness
@@ -98,6 +98,7 @@ class ServiceApp:
         self._translator = Translator(host.system.invalid_status, host.engine, self._name)
         self._fastapi = self._make_fastapi(lifespan)
         self._table: RouteTable[Mounted] = RouteTable()
+        self._ordinary: list[OrdinaryRoute] = []
         self._mount_declared()
         self._mount_own()
         self._document: dict[str, Any] | None = None
@@ -143,7 +144,9 @@ class ServiceApp:
         # A lean route is given to FastAPI too, only for the document: the front answers before FastAPI is asked.
         responses = openapi.problem_responses(route, self._host.system)
         extra = openapi.extra_of(route)
-        add_route(self._fastapi, path, route, action, self._translator, responses=responses, openapi_extra=extra)
+        self._ordinary.append(
+            add_route(self._fastapi, path, route, action, self._translator, responses=responses, openapi_extra=extra)
+        )
         answer = LeanRoute(route, action, self._translator, where).answer if route.lean else None
         json = reads_json(self._fastapi.routes[-1])
         mounted = Mounted(path, route.access, answer, route.max_body, route.idempotency, route.invalid, json)
@@ -253,16 +256,11 @@ class ServiceApp:
 
     async def _on_refusal(self, request: Request, error: Exception) -> Response:
         mounted, _ = self._table.find(request.method, request.scope["path"])
-        return problem_response(self._translator.problem(error, mounted.codes, _request_id(request)))
+        return problem_response(self._translator.problem(error, mounted.codes, request.state.call.request_id))
 
     async def _on_error(self, request: Request, error: Exception) -> Response:
         request.state.told = True  # Starlette raises the error once more after this answer
-        return problem_response(self._translator.problem(error, {}, _request_id(request)))
-
-
-def _request_id(request: Request) -> str:
-    request_id: str = request.state.call.context.request_id
-    return request_id
+        return problem_response(self._translator.problem(error, {}, request.state.call.request_id))
 
 
 class Outgoing:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from freehold.http.action import Action
+from freehold.http.call import Call
 from freehold.http.problems import Translator, problem_response
 from freehold.model.routes import Route
 
 _REQUEST = "freehold_request"
 
 
-def add_route(app: FastAPI, path: str, route: Route, action: Action, translator: Translator, **documented: Any) -> None:
+def add_route(
+    app: FastAPI, path: str, route: Route, action: Action, translator: Translator, **documented: Any
+) -> OrdinaryRoute:
     """Add the route to the app, its signature reduced to what FastAPI is to read and document.
 
-    `documented` and then the declaration's own options win over what is told of the handler.
+    It answers for as long as somebody keeps what is returned. `documented`, and then the declaration's own options, win
+    over what is told of the handler.
     """
     name = route.handler.__name__
     told = {
@@ -28,32 +33,50 @@ def add_route(app: FastAPI, path: str, route: Route, action: Action, translator:
         "description": inspect.getdoc(route.handler) or "",
         "operation_id": f"{name}_{route.method.lower()}_{_words(path)}",
     }
+    answering = OrdinaryRoute(route, action, translator)
     app.add_api_route(
         path,
-        _endpoint(route, action, translator),
+        _endpoint(route, action.open, answering),
         methods=[route.method],
         status_code=route.status_code,
         response_model=action.answers.model,
         response_class=action.answers.response_class,
         **{**told, **documented, **route.options},
     )
+    return answering
 
 
-def _endpoint(route: Route, action: Action, translator: Translator) -> Callable[..., Awaitable[Response]]:
-    own = next((name for name, kind in action.open.items() if kind is Request), None)
+class OrdinaryRoute:
+    """Answers what FastAPI has read."""
+
+    def __init__(self, route: Route, action: Action, translator: Translator) -> None:
+        self._route = route
+        self._action = action
+        self._translator = translator
+
+    async def answer(self, call: Call, given: dict[str, Any]) -> Response:
+        """The handler's answer, or the problem that it came to."""
+        try:
+            return await self._action.perform(call, given)
+        except Exception as error:
+            return problem_response(self._translator.problem(error, self._route.invalid, call.request_id))
+
+
+def _endpoint(route: Route, open_parameters: Mapping[str, Any], answering: OrdinaryRoute) -> Callable[..., Any]:
+    own = next((name for name, kind in open_parameters.items() if kind is Request), None)
+    # FastAPI remembers every endpoint that it ever met, and with a strong reference the whole service behind it.
+    reference = weakref.ref(answering)
 
     async def endpoint(**given: Any) -> Response:
         request: Request = given[own] if own else given.pop(_REQUEST)
-        call = request.state.call
-        try:
-            return await action.perform(call, given)
-        except Exception as error:
-            return problem_response(translator.problem(error, route.invalid, call.context.request_id))
+        answering = reference()
+        assert answering is not None, "the app that had this route is gone"  # noqa: S101
+        return await answering.answer(request.state.call, given)
 
     declared = inspect.signature(route.handler).parameters
     visible = [
         declared[name].replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, kind in action.open.items()
+        for name, kind in open_parameters.items()
     ]
     if own is None:
         visible.append(inspect.Parameter(_REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=Request))

@@ -37,3 +37,8 @@ class Call:
     def target(self) -> str:
         """Path and query string."""
         return f"{self.path}?{self.query.decode('latin-1')}" if self.query else self.path
+
+    @property
+    def request_id(self) -> str:
+        """What its answer is told by."""
+        return self.context.request_id or ""

@@ -28,8 +28,8 @@ from freehold.model.service import Coalescing
 from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
 from freehold.runtime.context import Context
-from freehold.runtime.idempotency import Identity, KeyRefused, Once, Stored
 from freehold.runtime.injection import bind
+from freehold.runtime.once import Identity, KeyRefused, Once, Stored
 from freehold.runtime.transaction import MisuseError, Tx
 
 if TYPE_CHECKING:

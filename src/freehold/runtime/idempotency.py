@@ -3,118 +3,40 @@
 The answer to a request with an Idempotency-Key becomes a row of `idempotency_records`, in the transaction of the
 request's own effects. The row's primary key decides between two of them, whatever else they see of each other.
 
-What is stored: every answer below 500, refusals included, apart from 408, 425 and 429, which ask to try again. A
-refusal whose transaction rolled back is stored in a transaction of its own: a crash before it loses only an answer
-without effects.
+What is stored: every answer that is final, refusals included; see `Stored.final`. A refusal whose transaction rolled
+back is stored in a transaction of its own: a crash before it loses only an answer without effects.
 """
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
-from sqlalchemy import Row, Select, Text, bindparam, delete, func, select, update
+from pydantic_core import to_json
+from sqlalchemy import Row, Select, Text, bindparam, delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.model.errors import DeclarationError
 from freehold.model.problem import Problem
 from freehold.runtime.bulk import BulkInsert
+from freehold.runtime.once import Identity, KeyRefused, Once, Stored
 from freehold.runtime.transaction import Tx
 from freehold.runtime.work import Work
 
 if TYPE_CHECKING:
     from freehold.runtime.host import Host
 
-MAX_KEY = 200
-TRY_AGAIN = (408, 425, 429)
 COLUMNS = ("scope", "key", "fingerprint", "status", "body", "created_at", "expires_at")
 
-Identity = tuple[str, str]
 R = TypeVar("R")
-
-
-def fingerprint(method: str, path: str, body: bytes) -> str:
-    """What makes two requests the same: the SHA-256 of method, path and body, in hexadecimal."""
-    return hashlib.sha256(b"%b %b\n%b" % (method.upper().encode(), path.encode(), body)).hexdigest()
-
-
-@dataclass(slots=True)
-class Once:
-    """The idempotency key that a request came with.
-
-    Args:
-        scope: whose key it is: the user's id, or the calling service's name. Keys of different scopes never meet.
-        key: what the client chose, 1 to 200 characters; anything else raises Problem 400.
-        fingerprint: of the request; see `fingerprint`.
-        status: of a coalesced call's success. Other requests say it with their answer.
-
-    `replayed` is True once it was found that the answer is that of an earlier request.
-    """
-
-    scope: str
-    key: str
-    fingerprint: str
-    status: int = 200
-    replayed: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        if not 0 < len(self.key) <= MAX_KEY or not self.key.isprintable():
-            raise Problem(400, "INVALID_IDEMPOTENCY_KEY", f"Idempotency-Key: give 1 to {MAX_KEY} printable characters")
-
-    @property
-    def identity(self) -> Identity:
-        """What the record is found by."""
-        return self.scope, self.key
-
-    def step(self, name: str) -> Once:
-        """The key of one step of a request that is answered in several transactions; no client can send it."""
-        return Once(f"{self.scope}#{name}", self.key, self.fingerprint)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An answer as it goes out: status and body, UTF-8 text."""
-
-    status: int
-    body: bytes
-
-    @classmethod
-    def of(cls, problem: Problem) -> Stored:
-        """The answer that a Problem makes."""
-        return cls(problem.status, to_json(problem.document()))
-
-    def problem(self) -> Problem:
-        """The Problem that the answer was made of."""
-        return Problem.from_document(self.status, from_json(self.body))
-
-    @property
-    def final(self) -> bool:
-        """Whether a repeated request gets this answer: not when trying again is what it asks for."""
-        return self.status < 500 and self.status not in TRY_AGAIN
-
-
-class KeyRefused(Problem):
-    """The key cannot be used now: it belongs to another request, or its first one still runs. It is never stored."""
-
-    @classmethod
-    def reused(cls) -> KeyRefused:
-        """The key came with another request before."""
-        return cls(422, "IDEMPOTENCY_KEY_REUSED", "this Idempotency-Key came with another request before")
-
-    @classmethod
-    def in_progress(cls) -> KeyRefused:
-        """The first request still runs."""
-        return cls(409, "REQUEST_IN_PROGRESS", "the first request with this Idempotency-Key still runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,11 +317,12 @@ class Idempotency:
             arrays = [bindparam(name, type_=ARRAY(Text)) for name in ("scopes", "keys")]
             pairs = func.unnest(*arrays).table_valued("scope", "key", name="wanted").render_derived()
             same = (table.c.scope == pairs.c.scope) & (table.c.key == pairs.c.key)
-        else:
-            pairs = func.json_each(bindparam("pairs", type_=Text)).table_valued("value", name="wanted")
-            scope, key = (func.json_extract(pairs.c.value, path) for path in ("$[0]", "$[1]"))
-            same = (table.c.scope == scope) & (table.c.key == key)
-        return select(table).join_from(pairs, table, same)
+            # The limit, or a table that PostgreSQL knows nothing of yet would be read as a whole.
+            record = select(table).where(same).limit(1).lateral("record")
+            return select(record).join_from(pairs, record, true())
+        pairs = func.json_each(bindparam("pairs", type_=Text)).table_valued("value", name="wanted")
+        scope, key = (func.json_extract(pairs.c.value, path) for path in ("$[0]", "$[1]"))
+        return select(table).join_from(pairs, table, (table.c.scope == scope) & (table.c.key == key))
 
     async def _forget(self, connection: AsyncConnection, rows: Sequence[Row[Any]]) -> None:
         table = self._table

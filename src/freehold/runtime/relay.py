@@ -103,8 +103,7 @@ class Relay:
     """Publishes one service's outbox. Run as many as you like: the lease lets one work.
 
     Args:
-        host: the running service.
-        bus: where events go.
+        host, bus: the running service, and where its events go.
         settings: sizes and times.
         on_takeover: awaited when the lease was somebody else's, before anything is published.
     """
@@ -201,10 +200,9 @@ class Relay:
 
     def _is_due(self, flight: _Flight) -> bool:
         """Whether the answers are to be marked: all are there, or a batch of them, or they have waited long enough."""
-        answered = flight.answered
-        if not answered:
+        if not flight.answered:
             return flight.down
-        enough = answered >= min(len(flight.out), self._settings.batch)
+        enough = flight.answered >= min(len(flight.out), self._settings.batch)
         return enough or flight.down or asyncio.get_running_loop().time() >= flight.mark_at
 
     def _next_look(self, flight: _Flight) -> float:
@@ -377,12 +375,11 @@ class Relay:
         await connection.execute(
             update(table).where(mine).values(retry_count=count, last_error=str(error), dead_at=now if dead else None)
         )
-        where = (envelope.topic, envelope.key)
         if dead:
-            await connection.execute(
-                self._host.tables.dead_letters.insert().values(**self._dead(envelope, count, error))
-            )
+            letters = self._host.tables.dead_letters
+            await connection.execute(letters.insert().values(**self._dead(envelope, count, error)))
             log.error("%s: %s %s cannot be published", self._host.service.name, envelope.type, envelope.event_id)
+        where = (envelope.topic, envelope.key)
         refusal = self._refusals.setdefault(where, _Refusal(envelope.event_id))
         if refusal.event_id != envelope.event_id:
             return True  # it waits behind an earlier one

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from freehold.model.messages import Query
     from freehold.model.service import Coalescing
     from freehold.runtime.host import Host
-    from freehold.runtime.idempotency import Once
+    from freehold.runtime.once import Once
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -130,14 +130,8 @@ class World:
 
         Raises TimeoutError after `deadline` seconds.
         """
-        outboxes = [unit.host.outbox for unit in self.process.units.values()]
         async with asyncio.timeout(deadline):
-            while True:
-                before = [outbox.commits for outbox in outboxes]
-                for outbox in outboxes:
-                    await outbox.until_drained()
-                if before == [outbox.commits for outbox in outboxes]:
-                    return
+            await self.process.settle()
 
     # --- looking ------------------------------------------------------------------------------------------------------
 

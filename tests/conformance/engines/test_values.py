@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freehold.model.columns import Coordinates
 from freehold.model.ids import uuid7
+from freehold.model.listed import listed
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Colour, Counter, Line, Order
 
@@ -52,6 +53,29 @@ async def test_every_type_comes_back_as_it_went_in(engine: Engine) -> None:
     assert row.starts.utcoffset() == timedelta(hours=7)
     assert isinstance(row.place, Coordinates)
     assert row.total.as_tuple().exponent == -2
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("user_id", UUID("018f0000-0000-7000-8000-000000000002")),
+        ("total", Decimal("1234567890.13")),
+        ("at", datetime(2024, 2, 29, tzinfo=UTC)),
+        ("status", "open"),
+        ("colour", Colour.RED),
+        ("address", "10.0.0.1"),
+    ],
+)
+async def test_a_statement_asks_for_each_of_any_number_of_values(engine: Engine, name: str, other: Any) -> None:
+    async with engine.write() as connection:
+        await connection.execute(insert(Order), [FULL, FULL])
+    column, value = getattr(Order, name), FULL[name]
+    for values in ([value, other, value], [], [other]):
+        each = listed(values, like=column)
+        found = select(func.count()).where(column == each.c.value).scalar_subquery()
+        async with engine.read() as connection:
+            rows = (await connection.execute(select(each.c.value, found))).all()
+        assert [tuple(row) for row in rows] == [(each, 0 if each == other else 2) for each in values]
 
 
 async def test_every_type_may_be_null(engine: Engine) -> None:

@@ -71,15 +71,11 @@ class Site:
 
     async def settle(self) -> None:
         """Wait until every event is handled, and every one that followed from it. Raises TimeoutError."""
-        outboxes = [unit.host.outbox for unit in self.process.units.values()]
         async with asyncio.timeout(DRAIN):
-            while True:
-                before = [outbox.commits for outbox in outboxes]
-                for outbox in outboxes:
-                    await outbox.until_drained()
-                if before == [outbox.commits for outbox in outboxes] and not await self._parked():
-                    return
+            await self.process.settle()
+            while await self._parked():
                 await asyncio.sleep(0.02)
+                await self.process.settle()
 
     async def _parked(self) -> int:
         hosts = [unit.host for unit in self.process.units.values()]

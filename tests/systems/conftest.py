@@ -1,0 +1,30 @@
+"""Whole systems have a hundred tables, so their databases are emptied between tests and not made anew."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Databases, Kept
+
+
+@pytest.fixture(scope="session")
+def kept() -> Iterator[Kept]:
+    """The databases that no test has at the moment."""
+    made = Kept()
+    yield made
+    asyncio.run(made.close())
+
+
+@pytest.fixture
+async def databases(
+    engine_kind: str, tmp_path: Path, request: pytest.FixtureRequest, kept: Kept
+) -> AsyncIterator[Databases]:
+    """Databases of this kind without rows: `engine = await databases.open("booking")`."""
+    admin_url = None if engine_kind == "sqlite" else request.getfixturevalue("postgres_url")
+    made = Databases(engine_kind, tmp_path, admin_url, kept)
+    yield made
+    await made.close()
