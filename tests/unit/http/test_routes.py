@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import weakref
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from freehold import Service, System, Tx, User, public, user
+from freehold.engines import open_engine
 from freehold.http import service_app
 from freehold.model.errors import DeclarationError
 from freehold.runtime.host import Host
@@ -288,3 +292,15 @@ def test_declarations_that_cannot_be_served(world: World) -> None:
 
     with pytest.raises(DeclarationError, match="lean"):
         service_app(host)
+
+
+async def test_an_app_that_is_done_with_is_freed_with_its_service(tmp_path: Path) -> None:
+    world = World(lambda service: open_engine(f"sqlite:///{tmp_path / service}.db"))
+    await world.start()
+    async with client(world.app()) as web:
+        await add(world, web)
+    await world.stop()
+    host = weakref.ref(world.hosts["shelves"])
+    del world, web
+    gc.collect()
+    assert host() is None
