@@ -13,6 +13,9 @@ import uvicorn
 
 from freehold.model.errors import ConfigurationError
 
+ACCEPTS = 16
+"""New connections that are let in during one turn of the loop."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ConfigurationError when the port is taken or may not be had."""
@@ -30,6 +33,15 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
     opened.listen(2048)
     return opened
+
+
+def accepting(listening: socket.socket) -> list[socket.socket]:
+    """The socket and duplicates of it, for the server to listen on all of them.
+
+    uvloop accepts one connection for each listening socket in a turn of the loop. With one socket, thousands who come
+    at once would be let in one by one, between turns that work for those who came before.
+    """
+    return [listening, *(listening.dup() for _ in range(ACCEPTS - 1))]
 
 
 async def serve(
@@ -64,7 +76,7 @@ async def serve(
     # What was made until now stays as long as the process: the garbage collector need not walk it again and again.
     gc.collect()
     gc.freeze()
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving = asyncio.create_task(server.serve(sockets=accepting(listening)))
     started = asyncio.create_task(server.ready.wait())
     await asyncio.wait([serving, started], return_when=asyncio.FIRST_COMPLETED)
     if server.ready.is_set():

@@ -48,7 +48,7 @@ class Connections:
         return NOTHING
 
     async def _exchange(self, ask: LoadAsk) -> LoadAnswer:
-        reader, writer = self._idle.pop() if self._idle else await self._open()
+        reader, writer = await self._take()
         try:
             writer.write(_bytes(ask))
             answer = await _read(reader)
@@ -57,6 +57,15 @@ class Connections:
             raise
         self._idle.append((reader, writer))
         return answer
+
+    async def _take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One that is idle and that the server has not closed meanwhile, or a new one."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await self._open()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(self._host, self._port)

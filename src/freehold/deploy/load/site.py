@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from freehold.deploy.config import Deployment
 from freehold.deploy.process import Process
-from freehold.deploy.server import listen
+from freehold.deploy.server import accepting, listen
 from freehold.identity import TokenIssuer
 from freehold.model.access import User
 from freehold.model.errors import ConfigurationError
@@ -113,7 +113,7 @@ async def _serving(process: Process) -> AsyncIterator[int]:
     listening = listen("127.0.0.1", 0)
     config = uvicorn.Config(process.app, log_config=None, access_log=False, lifespan="off", server_header=False)
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving = asyncio.create_task(server.serve(sockets=accepting(listening)))
     try:
         yield listening.getsockname()[1]
     finally:
