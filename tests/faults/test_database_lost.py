@@ -13,7 +13,7 @@ from systems.booking_rush.system import system
 from tests.databases import Databases
 from tests.faults.site import Crowd, Site, open_site
 from tests.faults.test_crashes import until_quiet
-from tests.servers import Postgres, private_postgres
+from tests.servers.postgres import Postgres
 from tests.systems.booking_rush.books import Books
 
 EVERYBODY = {service.name for service in system.services}
@@ -23,9 +23,9 @@ DEADLINE = 30
 @pytest.fixture
 def server() -> Iterator[Postgres]:
     """A server of this test's own, since it is stopped under way."""
-    server = private_postgres()
+    server = Postgres()
     yield server
-    server.stop()
+    server.close()
 
 
 async def test_a_database_that_comes_back_has_cost_nothing(server: Postgres, tmp_path: Path) -> None:
