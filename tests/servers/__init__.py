@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
 
 
@@ -15,3 +16,9 @@ from tests.servers.postgres import Postgres
 def postgres_admin_url() -> str:
     """An administrator's URL: that of FREEHOLD_TEST_POSTGRES, or of a private server that ends with this process."""
     return os.environ.get("FREEHOLD_TEST_POSTGRES") or Postgres().url
+
+
+@cache
+def mariadb_admin_url() -> str:
+    """An administrator's URL: that of FREEHOLD_TEST_MARIADB, or of a private server that ends with this process."""
+    return os.environ.get("FREEHOLD_TEST_MARIADB") or MariaDB().url
