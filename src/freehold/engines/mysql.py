@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from asyncmy.converters import conversions
 from sqlalchemy import URL, Alias, ColumnElement, Executable, NullPool, Text, bindparam, case, event, text
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.mysql import insert
@@ -29,6 +30,7 @@ from freehold.model.errors import DatabaseUnavailable
 registry.register("mysql.freehold", "freehold.engines.mysql_dialect", "ServerDialect")
 
 _CREATE_SECONDS = 60
+_INT64 = 1 << 63
 
 
 class MysqlEngine(SqlEngine):
@@ -53,7 +55,11 @@ class MysqlEngine(SqlEngine):
     ) -> None:
         engine = create_async_engine(
             url.set(drivername="mysql+freehold"),
-            connect_args={"connect_timeout": connect_timeout, "program_name": application_name},
+            connect_args={
+                "connect_timeout": connect_timeout,
+                "program_name": application_name,
+                "conv": {**conversions, int: _integer},
+            },
             poolclass=NullPool,
             **OPTIONS,
         )
@@ -176,6 +182,13 @@ class _Items(TypeDecorator[list[Any]]):
         """The items as their own type gives them to the driver; a list of none is one of NULL, which nothing equals."""
         process = self.item.dialect_impl(dialect).bind_processor(dialect)
         return tuple(process(item) if process else item for item in value) or (None,)
+
+
+def _integer(value: int, _: object = None) -> str:
+    # The server would compare and count with any number, and find nothing.
+    if not -_INT64 <= value < _INT64:
+        raise OverflowError(f"an integer of {value.bit_length()} bits is too large for the database")
+    return str(value)
 
 
 def _has_other_keys(table: Table, key: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from sqlalchemy import (
     BindParameter,
@@ -46,6 +46,10 @@ class RowsStatement(Executable, ClauseElement):
     def exported_columns(self) -> Sequence[Column[Any]]:
         """What it returns of each row."""
         return ()
+
+    def options(self, *options: Any) -> Self:
+        """None matter: they are of how rows are loaded."""
+        return self
 
     def _execute_on_connection(self, connection: Connection, *_: Any) -> Any:
         """What SQLAlchemy asks of everything that can be executed."""
