@@ -17,6 +17,7 @@ from sqlalchemy.dialects.mysql.mysqldb import MySQLCompiler_mysqldb
 from sqlalchemy.schema import CreateIndex, CreateTable, Index, Table
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Tuple
+from sqlalchemy.sql.selectable import ScalarSelect
 
 from freehold.engines.mysql_errors import heard
 from freehold.model.errors import ConfigurationError
@@ -95,9 +96,18 @@ class ExactCompiler(MySQLCompiler_mysqldb):
 
     def visit_binary(self, binary: Any, *args: Any, **kw: Any) -> str:
         left, right = binary.left, binary.right
+        if _is_of_some(binary):
+            among = "IN" if binary.operator is operators.in_op else "NOT IN"
+            return " ".join([self.process(left, **kw), among, "(SELECT * FROM", self.process(right, **kw), "AS some)"])
         if binary.operator in _STRICTER and isinstance(left, Tuple) and isinstance(right, Tuple):
             return self._row_comparison(binary.operator, list(left.clauses), list(right.clauses), **kw)
         return str(super().visit_binary(binary, *args, **kw))  # type: ignore[no-untyped-call]
+
+    def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> str:
+        return str(super().visit_update(_joined(update_stmt), *args, **kw))
+
+    def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> str:
+        return str(super().visit_delete(_joined(delete_stmt), *args, **kw))  # type: ignore[no-untyped-call]
 
     def _row_comparison(self, operator: Any, left: list[Any], right: list[Any], **kw: Any) -> str:
         """(a, b) > (x, y), spelled so that an index on a and b serves it."""
@@ -106,6 +116,29 @@ class ExactCompiler(MySQLCompiler_mysqldb):
             either = operators.ge if operator is operators.gt else operators.le
             compared = either(one, other) & (operator(one, other) | compared)
         return f"({self.process(compared, **kw)})"
+
+
+def _is_of_some(condition: Any) -> bool:
+    """Whether it asks for what is IN a SELECT with a LIMIT, which these servers do only if it stands in a FROM."""
+    operator, right = getattr(condition, "operator", None), getattr(condition, "right", None)
+    if operator not in (operators.in_op, operators.not_in_op) or not isinstance(right, ScalarSelect):
+        return False
+    return getattr(right.element, "_limit_clause", None) is not None
+
+
+def _joined(statement: Any) -> Any:
+    """An UPDATE or DELETE of the rows that are in such a SELECT, as a join with it: else it reads the whole table."""
+    criteria = statement._where_criteria
+    if not any(map(_is_of_some, criteria)):
+        return statement
+    statement = statement._clone()
+    statement._where_criteria = tuple(
+        each.left == each.right.element.subquery().c[0]
+        if _is_of_some(each) and each.operator is operators.in_op
+        else each
+        for each in criteria
+    )
+    return statement
 
 
 class ExactDDLCompiler(MySQLDDLCompiler):

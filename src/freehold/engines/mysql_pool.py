@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -33,17 +35,21 @@ class MysqlPool(TransactionPool):
     ) -> None:
         super().__init__(engine, size=size, overflow=overflow, timeout=timeout)
         self._connect_timeout = connect_timeout
+        # SQLAlchemy forgets the driver's connection of one that was cancelled.
+        self._drivers: WeakKeyDictionary[AsyncConnection, Any] = WeakKeyDictionary()
 
     async def _open_connection(self) -> AsyncConnection:
         try:
             async with asyncio.timeout(self._connect_timeout):
-                return await super()._open_connection()
+                connection = await super()._open_connection()
         except TimeoutError:
             raise DatabaseUnavailable(f"no connection within {self._connect_timeout:g} seconds") from None
         except DBAPIError as error:
             if error.orig is not None and code(error.orig) in UNREACHABLE:
                 raise DatabaseUnavailable(f"no connection: {error.orig}") from error
             raise
+        self._drivers[connection] = driver_of(connection)
+        return connection
 
     async def _say(self, connection: AsyncConnection, statement: str) -> None:
         await driver_of(connection).query(statement)
@@ -69,9 +75,10 @@ class MysqlPool(TransactionPool):
 
     async def _abandon(self, connection: AsyncConnection, *, unheard: bool = False) -> None:
         """Also ends what the server still does for somebody who was cancelled, and the locks that it holds."""
-        with suppress(Exception):
-            if not connection.invalidated and driver_of(connection)._close_reason:
-                await self._kill(driver_of(connection).thread_id())
+        driver = self._drivers[connection]
+        if driver._close_reason:  # which the driver has only for that
+            with suppress(Exception):  # the server finds out by itself, when it has done it
+                await self._kill(driver.thread_id())
         await super()._abandon(connection, unheard=unheard)
 
     async def _kill(self, session: int) -> None:
