@@ -30,7 +30,7 @@ def heard(error: Error, *, guarded: bool = False) -> Error:
     number, text = code(error), str(error.args[1]) if len(error.args) > 1 else ""
     if number in _QUOTING:
         where = _WHERE.search(text)
-        said = re.split("['\"]", text, maxsplit=1)[0].rstrip()
+        said = re.split("['\"]", text, maxsplit=1)[0].rstrip(" :")
         error.args = (number, f"{said} {where.group()}" if where else said)
     if number in _CHECKS:
         return IntegrityError(*error.args)
