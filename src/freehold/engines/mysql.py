@@ -19,6 +19,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from freehold.engines.base import OPTIONS, SqlEngine, causes, complete
+from freehold.engines.mysql_assignments import in_order
 from freehold.engines.mysql_dialect import GUARDED, CreateWholeTable, session_settings
 from freehold.engines.mysql_errors import CONFLICTS, DUPLICATE, UNREACHABLE, code
 from freehold.engines.mysql_pool import BEGIN, BEGIN_READ_ONLY, LOCKED, MysqlPool
@@ -124,7 +125,7 @@ class MysqlEngine(SqlEngine):
             same = [table.c[name].is_not_distinct_from(new[name]) for name in key]
             # NULL is refused there: any unique key leads to the update, and only this one may.
             setting = {key[0]: case((_all(same), table.c[key[0]]), else_=None), **setting}
-        statement = inserting.on_duplicate_key_update(setting)
+        statement = inserting.on_duplicate_key_update(in_order(setting))
         return InsertOrUpdate(statement.execution_options(**{GUARDED: guarded}), full)
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

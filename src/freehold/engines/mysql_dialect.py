@@ -19,6 +19,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Tuple
 from sqlalchemy.sql.selectable import ScalarSelect
 
+from freehold.engines.mysql_assignments import refuse_sequence
 from freehold.engines.mysql_errors import heard
 from freehold.model.errors import ConfigurationError
 
@@ -104,7 +105,19 @@ class ExactCompiler(MySQLCompiler_mysqldb):
         return str(super().visit_binary(binary, *args, **kw))  # type: ignore[no-untyped-call]
 
     def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> str:
+        if not self.dialect.is_mariadb:
+            values = update_stmt._values or {}
+            given = {getattr(column, "key", column): value for column, value in values.items()}
+            own = [column.key for column in update_stmt.table.columns if column.key in given]
+            order = list(given) if update_stmt._maintain_values_ordering else own
+            refuse_sequence((name, given[name]) for name in order)
         return str(super().visit_update(_joined(update_stmt), *args, **kw))
+
+    def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> str:
+        if not self.dialect.is_mariadb:
+            order = on_duplicate._parameter_ordering or list(on_duplicate.update)
+            refuse_sequence((name, on_duplicate.update[name]) for name in order)
+        return str(super().visit_on_duplicate_key_update(on_duplicate, **kw))
 
     def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> str:
         return str(super().visit_delete(_joined(delete_stmt), *args, **kw))  # type: ignore[no-untyped-call]
