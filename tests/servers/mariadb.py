@@ -41,6 +41,16 @@ class MariaDB(PrivateServer):
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [self._server, "--no-defaults", "--skip-name-resolve", "--skip-log-bin", *options]
 
+    def is_up(self) -> bool:
+        # It listens before it has run the file that makes the administrator.
+        written = (self.folder / "log").read_text(errors="replace")
+        return written.count("ready for connections") > self._starts
+
+    def _start(self) -> None:
+        log = self.folder / "log"
+        self._starts = log.read_text(errors="replace").count("ready for connections") if log.exists() else 0
+        super()._start()
+
     def version(self) -> str:
         return f"MariaDB {self.run(self._server, '--version').partition('Ver ')[2].partition(' ')[0]}"
 
