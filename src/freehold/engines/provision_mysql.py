@@ -104,7 +104,13 @@ async def _admin(url: URL) -> AsyncGenerator[_Admin, None]:
     try:
         admin = _Admin(connection)
         await admin.run("SET sql_notes = 0, max_error_count = 0, sql_mode = 'STRICT_ALL_TABLES'")
-        await admin.run("SELECT GET_LOCK('freehold:provision', %s)", _LOCK_SECONDS)
+        ((ours,),) = await admin.run("SELECT GET_LOCK('freehold:provision', %s)", _LOCK_SECONDS)
+        if not ours:
+            raise ConfigurationError(
+                "admin database URL",
+                f"another process has been setting up services there for {_LOCK_SECONDS} seconds",
+                "Wait for it, or end it",
+            )
         yield admin
     except Error as error:
         if code(error) not in _REFUSED:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Table, bindparam, insert, text, tuple_, update
+from sqlalchemy import Table, bindparam, insert, make_url, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from freehold.deploy.config import Deployment
+from freehold.deploy.databases import open_databases
 from freehold.engines import open_engine
 from freehold.engines.mysql_prepared import MysqlPrepared
 from freehold.engines.provision import Account
 from freehold.engines.provision_mysql import drop_database, drop_user, provision_databases
 from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Engine
+from freehold.model.service import Service
+from freehold.model.system import System
 from freehold.runtime.tables import FrameworkTables
 from tests.conformance.engines.tables import Base, Counter
 from tests.databases import Databases
@@ -215,3 +220,28 @@ async def test_a_refused_administrator_is_told_why_without_the_password(database
         with pytest.raises(ConfigurationError, match="does not let us in") as caught:
             await provision_databases(url, [ODD])
         assert "planted-secret" not in str(caught.value)
+
+
+# --- deployments ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_deployment_makes_its_databases_on_the_server(
+    databases: Databases, accounts: list[Account], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FREEHOLD_DATABASE_SERVER", databases.admin_url)
+    system = System(f"lib{os.getpid()}", services=[Service("books"), Service("loans")])
+    urls = await open_databases(system, Deployment(layout="databases", data=tmp_path))
+    accounts += [Account(make_url(url).username or "", "", make_url(url).database or "") for url in urls.values()]
+    assert [account.role for account in accounts] == [f"{system.name}_books", f"{system.name}_loans"]
+    assert await open_databases(system, Deployment(layout="databases", data=tmp_path)) == urls
+    for url in urls.values():
+        engine = open_engine(url)
+        await engine.create(FrameworkTables("mysql").metadata)
+        await engine.close()
+
+
+async def test_schemas_are_not_to_be_had(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FREEHOLD_DATABASE_SERVER", databases.admin_url)
+    system = System("lib", services=[Service("books")])
+    with pytest.raises(ConfigurationError, match="no schemas within a database"):
+        await open_databases(system, Deployment(layout="schemas", data=tmp_path))
