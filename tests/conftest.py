@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import FULL, KINDS, Databases
-from tests.servers import postgres_admin_url
+from tests.servers import mariadb_admin_url, postgres_admin_url
 
 SERVER_KINDS = tuple(kind for kind in KINDS if kind != "sqlite")
 
@@ -19,7 +19,7 @@ SERVER_KINDS = tuple(kind for kind in KINDS if kind != "sqlite")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without FREEHOLD_MATRIX=full, each test that runs on every kind runs on SQLite and on one of the server's layouts.
 
-    Which one is chosen by the test's name, so that both are met by every suite. The summary counts what was left out.
+    Which one is chosen by the test's name, so that all are met by every suite. The summary counts what was left out.
     """
     if FULL:
         return
@@ -28,8 +28,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         kind, name = kind_of(item), getattr(item, "originalname", "")
         chosen = SERVER_KINDS[zlib.crc32(name.encode()) % len(SERVER_KINDS)]
-        both = all((item.location[0], name, each) in every for each in SERVER_KINDS)
-        (left if kind in SERVER_KINDS and both and kind != chosen else kept).append(item)
+        on_all = all((item.location[0], name, each) in every for each in SERVER_KINDS)
+        (left if kind in SERVER_KINDS and on_all and kind != chosen else kept).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
 
@@ -61,6 +61,12 @@ def postgres_url() -> str:
     return postgres_admin_url()
 
 
+@pytest.fixture(scope="session")
+def mariadb_url() -> str:
+    """An administrator's URL of a MariaDB server."""
+    return mariadb_admin_url()
+
+
 @pytest.fixture(params=KINDS)
 def engine_kind(request: pytest.FixtureRequest) -> str:
     """Each way to keep services' data apart."""
@@ -71,7 +77,8 @@ def engine_kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def databases(engine_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Databases]:
     """Fresh databases of this kind: `engine = await databases.open("orders")`."""
-    admin_url = None if engine_kind == "sqlite" else request.getfixturevalue("postgres_url")
+    server = engine_kind.partition("-")[0]
+    admin_url = None if server == "sqlite" else request.getfixturevalue(f"{server}_url")
     made = Databases(engine_kind, tmp_path, admin_url)
     yield made
     await made.close()

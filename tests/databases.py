@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import secrets
@@ -14,12 +15,15 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Engine as SqlAlchemyEngine
-from sqlalchemy import event, make_url
+from sqlalchemy import event, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.engines import open_engine
+from freehold.model.errors import Unavailable
 from freehold.model.ports import Engine
 
-KINDS = ("sqlite", "postgres-schemas", "postgres-databases")
+KINDS = ("sqlite", "postgres-schemas", "postgres-databases", "mariadb")
 FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
 """Whether every test runs on every kind, however long it takes."""
 
@@ -42,7 +46,10 @@ class Place:
         return self.name if self.kind == "postgres-databases" else _shared_database
 
     async def empty(self) -> None:
-        """Take every row out of every table. Raises asyncpg's errors when somebody still holds one."""
+        """Take every row out of every table. Raises the driver's errors when somebody still holds one."""
+        if self.kind == "mariadb":
+            await self._empty_mariadb()
+            return
         url = make_url(self.admin_url).set(database=self.database)
         connection = await asyncpg.connect(url.render_as_string(hide_password=False))
         try:
@@ -53,7 +60,25 @@ class Place:
         finally:
             await connection.close()
 
+    async def _empty_mariadb(self) -> None:
+        engine = open_engine(make_url(self.admin_url).set(database=self.name).render_as_string(hide_password=False),
+                             lock_timeout=2)  # fmt: skip
+        try:
+            async with engine.write() as connection:
+                await connection.execute(text("SET foreign_key_checks = 0"))
+                tables = text("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")
+                for table in list(await connection.scalars(tables)):
+                    await connection.execute(text(f'DELETE FROM "{table}"'))
+        finally:
+            await engine.close()
+
     async def drop(self) -> None:
+        if self.kind == "mariadb":
+            from freehold.engines import provision_mysql
+
+            await provision_mysql.drop_user(self.admin_url, self.name)
+            await provision_mysql.drop_database(self.admin_url, self.name)
+            return
         from freehold.engines.provision import drop_database, drop_role
 
         if self.kind == "postgres-databases":
@@ -76,7 +101,7 @@ class Kept:
     async def give_back(self, place: Place) -> None:
         try:
             await place.empty()
-        except asyncpg.PostgresError:
+        except (asyncpg.PostgresError, DBAPIError, Unavailable):
             await place.drop()
         else:
             self._free[place.kind, place.service].append(place)
@@ -111,6 +136,17 @@ class Databases:
             self._places[service] = kept or await self._provision(service, self._admin_url)
         return self._places[service].url
 
+    @property
+    def scheme(self) -> str:
+        """Of the server's addresses."""
+        return self.admin_url.partition(":")[0]
+
+    @property
+    def admin_url(self) -> str:
+        """An administrator's URL of the server."""
+        assert self._admin_url is not None
+        return self._admin_url
+
     async def open(self, service: str, **options: Any) -> Engine:
         engine = open_engine(await self.url(service), **options)
         self._engines.append(engine)
@@ -127,11 +163,36 @@ class Databases:
 
         name = f"{self._prefix}_{service}"
         account = Account(role=name, password=secrets.token_urlsafe(12), namespace=name)
-        if self.kind == "postgres-databases":
+        if self.kind == "mariadb":
+            from freehold.engines import provision_mysql
+
+            urls = await provision_mysql.provision_databases(admin_url, [account])
+        elif self.kind == "postgres-databases":
             urls = await provision_databases(admin_url, [account])
         else:
             urls = await provision_schemas(admin_url, _shared_database, [account])
         return Place(self.kind, service, name, urls[name], admin_url)
+
+
+async def session_of(connection: AsyncConnection) -> int:
+    """What the server calls this connection's session."""
+    asked = "CONNECTION_ID()" if connection.dialect.name == "mysql" else "pg_backend_pid()"
+    number: int = await connection.scalar(text(f"SELECT {asked}"))
+    return number
+
+
+async def end_session(admin_url: str, session: int) -> None:
+    """Cut somebody's connection on the server's side, and wait until it is gone."""
+    admin = open_engine(admin_url)
+    async with admin.write() as connection:
+        if admin.dialect == "mysql":
+            await connection.execute(text(f"KILL {session}"))
+            remains = text("SELECT count(*) FROM information_schema.processlist WHERE id = :id")
+            while await connection.scalar(remains, {"id": session}):
+                await asyncio.sleep(0.01)
+        else:
+            await connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": session})
+    await admin.close()
 
 
 @contextmanager

@@ -244,7 +244,7 @@ async def test_shutting_down_answers_who_waits_and_takes_no_more(hall: Hall) -> 
         await patient(1)
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)
+@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True)
 async def test_a_batch_that_loses_a_race_is_repeated(hall: Hall) -> None:
     """Two functions that lock the same two rows in opposite order: one of them is the deadlock's victim."""
     host = await hall.host(A=100, B=100)

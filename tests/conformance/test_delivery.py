@@ -119,7 +119,9 @@ async def test_events_of_one_aggregate_keep_the_order_of_its_lock(shop: Shop) ->
         assert numbers == list(range(1, len(numbers) + 1))
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)  # SQLite: one writer
+@pytest.mark.parametrize(
+    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
+)  # SQLite: one writer
 async def test_a_slow_key_does_not_hold_up_the_others(shop: Shop) -> None:
     slow, gate, others = uuid7(), asyncio.Event(), asyncio.Event()
     done: list[int] = []

@@ -22,7 +22,7 @@ from freehold.runtime.parking import Parking
 from tests.conformance.shop import DEADLINE, Placed, Shop, open_shop, placed
 from tests.databases import Databases
 
-on_a_server = pytest.mark.parametrize("engine_kind", ["postgres-schemas"], indirect=True)
+on_a_server = pytest.mark.parametrize("engine_kind", ["postgres-schemas", "mariadb"], indirect=True)
 
 
 @pytest.fixture

@@ -147,7 +147,9 @@ async def test_leases_are_free_for_another_process_at_once(databases: Databases,
             pass
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas"], indirect=True)  # SQLite opens without leaving the task
+@pytest.mark.parametrize(
+    "engine_kind", ["postgres-schemas", "mariadb"], indirect=True
+)  # SQLite opens without leaving the task
 async def test_two_tasks_cannot_open_one_transaction_twice(databases: Databases) -> None:
     async with open_shop(databases) as shop:
         host: Host = (await shop.add(shop.payments)).host

@@ -40,6 +40,8 @@ async def app(databases: Databases) -> AsyncIterator[App]:
     url, metadata, reader = await databases.url("app"), MetaData(), await databases.open("app")
     if databases.kind == "sqlite":
         dialect, engine = "sqlite", (await databases.open("app"))._writer  # type: ignore[attr-defined]
+    elif databases.kind == "mariadb":
+        dialect, engine = "mysql", create_async_engine(url.replace("mysql://", "mysql+asyncmy://"))
     else:
         dialect, engine = "postgresql", create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
     outbox = Outbox(metadata, publishes=[Placed], dialect=dialect)

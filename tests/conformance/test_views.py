@@ -39,7 +39,7 @@ from tests.conformance.zones import (
 from tests.databases import Databases
 
 SHOW, ZONE = UUID(int=7), UUID(int=8)
-ROUNDS = {"sqlite": 250, "postgres-schemas": 25, "postgres-databases": 10}
+ROUNDS = {"sqlite": 250, "postgres-schemas": 25, "postgres-databases": 10, "mariadb": 10}
 
 
 @pytest.fixture

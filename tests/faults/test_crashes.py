@@ -39,8 +39,8 @@ CRASHES = {
         "job.after": 4,
     },
 }
-KINDS = ["sqlite", "postgres-databases"]
-RUNS = [(group, kind) for number, group in enumerate(CRASHES) for kind in (KINDS if FULL else [KINDS[number % 2]])]
+KINDS = ["sqlite", "postgres-databases", "mariadb"]
+RUNS = [(group, kind) for number, group in enumerate(CRASHES) for kind in (KINDS if FULL else [KINDS[number % 3]])]
 """Every group on every engine; or, in less time, each group on one of them."""
 BUYERS = 120
 SEATS = (55, 45)

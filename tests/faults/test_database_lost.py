@@ -1,4 +1,4 @@
-"""PostgreSQL goes away under load, and comes back."""
+"""A database server goes away under load, and comes back."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ from systems.booking_rush.system import system
 from tests.databases import Databases
 from tests.faults.site import Crowd, Site, open_site
 from tests.faults.test_crashes import until_quiet
-from tests.servers import Postgres, private_postgres
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgres import Postgres
 from tests.systems.booking_rush.books import Books
 
 EVERYBODY = {service.name for service in system.services}
 DEADLINE = 30
 
 
+SERVERS = {"postgres-databases": Postgres, "mariadb": MariaDB}
+
+
 @pytest.fixture
-def server() -> Iterator[Postgres]:
+def server(kind: str) -> Iterator[Postgres | MariaDB]:
     """A server of this test's own, since it is stopped under way."""
-    server = private_postgres()
+    server = SERVERS[kind]()
     yield server
-    server.stop()
+    server.close()
 
 
-async def test_a_database_that_comes_back_has_cost_nothing(server: Postgres, tmp_path: Path) -> None:
-    databases = Databases("postgres-databases", tmp_path, server.url)
+@pytest.mark.parametrize(("kind", "ends"), [("postgres-databases", "pause"), ("mariadb", "pause"), ("mariadb", "kill")])
+async def test_a_database_that_comes_back_has_cost_nothing(
+    kind: str, ends: str, server: Postgres | MariaDB, tmp_path: Path
+) -> None:
+    databases = Databases(kind, tmp_path, server.url)
     async with open_site(databases, tmp_path, buyers=60, seats=(50, 40)) as site:
         await site.start()
         alive = asyncio.create_task(site.keep_alive())
@@ -38,7 +45,7 @@ async def test_a_database_that_comes_back_has_cost_nothing(server: Postgres, tmp
         books: Books | None = None
         try:
             await _until(lambda: len(crowd.granted) >= 10, rush)
-            await asyncio.to_thread(server.pause)
+            await asyncio.to_thread(getattr(server, ends))
             await _without_database(site)
             await asyncio.to_thread(server.resume)
             await rush
@@ -82,7 +89,8 @@ async def _without_database(site: Site) -> None:
         assert answer.json()["code"] == "SERVICE_UNAVAILABLE"
         assert answer.headers["retry-after"] == "1"
         assert not any(
-            word in answer.text.lower() for word in ("postgres", "asyncpg", "sql", "connection", "traceback")
+            word in answer.text.lower()
+            for word in ("postgres", "asyncpg", "asyncmy", "sql", "mariadb", "connection", "traceback")
         )
     assert (ready.status_code, live.status_code) == (503, 200)
     assert ready.json()["missing"] == dict.fromkeys(EVERYBODY, "is not ready: database")

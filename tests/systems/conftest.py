@@ -24,7 +24,8 @@ async def databases(
     engine_kind: str, tmp_path: Path, request: pytest.FixtureRequest, kept: Kept
 ) -> AsyncIterator[Databases]:
     """Databases of this kind without rows: `engine = await databases.open("booking")`."""
-    admin_url = None if engine_kind == "sqlite" else request.getfixturevalue("postgres_url")
+    server = engine_kind.partition("-")[0]
+    admin_url = None if server == "sqlite" else request.getfixturevalue(f"{server}_url")
     made = Databases(engine_kind, tmp_path, admin_url, kept)
     yield made
     await made.close()

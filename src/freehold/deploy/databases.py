@@ -59,17 +59,25 @@ def data_folder(system: System, deployment: Deployment) -> Path:
 
 
 async def _provision(system: System, deployment: Deployment, services: list[Service]) -> Mapping[str, str]:
+    from freehold.engines.factory import parse_url
     from freehold.engines.provision import Account, provision_databases, provision_schemas
 
     server = os.environ.get(SERVER)
     if not server:
         raise ConfigurationError(
             SERVER,
-            f"is not set, and layout {deployment.layout!r} makes databases on a PostgreSQL server",
+            f"is not set, and layout {deployment.layout!r} makes databases on a server",
             "Set it to an administrator's URL, or name every service's own database",
         )
     secret = open_secret(data_folder(system, deployment))
     schemas = deployment.layout == "schemas"
+    mysql = parse_url(server).drivername in ("mysql", "mariadb")
+    if schemas and mysql:
+        raise ConfigurationError(
+            SERVER,
+            "names a MySQL server, which has no schemas within a database",
+            "Choose layout 'databases', or a PostgreSQL server",
+        )
     roles = {s.name: f"{system.name}_{s.name}" for s in services}
     accounts = [
         Account(
@@ -79,7 +87,11 @@ async def _provision(system: System, deployment: Deployment, services: list[Serv
         )
         for s in services
     ]
-    if schemas:
+    if mysql:
+        from freehold.engines import provision_mysql
+
+        urls = await provision_mysql.provision_databases(server, accounts)
+    elif schemas:
         urls = await provision_schemas(server, system.name, accounts)
     else:
         urls = await provision_databases(server, accounts)

@@ -50,7 +50,7 @@ class Outbox:
         metadata: of the application's tables; the outbox's are added, so that migrations see them.
         publishes: the events that may be published.
         name: the application's name, the `source` of its events.
-        dialect: of the database: `postgresql` or `sqlite`.
+        dialect: of the database: `postgresql`, `mysql` (MariaDB too) or `sqlite`.
         clock: where the time comes from.
     """
 
@@ -125,7 +125,7 @@ class Inbox:
 
     Args:
         metadata: of the application's tables; the inbox's are added, so that migrations see them.
-        dialect: of the database: `postgresql` or `sqlite`.
+        dialect: of the database: `postgresql`, `mysql` (MariaDB too) or `sqlite`.
     """
 
     def __init__(self, metadata: MetaData, *, dialect: str = "postgresql") -> None:

@@ -61,18 +61,29 @@ class SqlEngine:
         update: Mapping[str, Any] | Sequence[str] | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> Executable:
-        full = complete(table, rows)
-        if len({tuple(row[name] for name in key) for row in full}) < len(full):
-            raise ValueError(f"{table.name}: one upsert has two rows of the same {', '.join(key)}. Merge them first")
-        new = self.excluded(table).c
-        if update is None:
-            update = [name for name in full[0] if name not in key]
-        if not isinstance(update, Mapping):
-            update = {name: new[name] for name in update}
+        full, update = self._updating(table, rows, key, update)
         inserting, columns = self._insert(table, full), [table.c[name] for name in key]
         if not update:
             return inserting.on_conflict_do_nothing(index_elements=columns)
         return inserting.on_conflict_do_update(index_elements=columns, set_=update, where=where)
+
+    def _updating(
+        self,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        key: Sequence[str],
+        update: Mapping[str, Any] | Sequence[str] | None,
+    ) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
+        """An upsert's rows, complete, and what it sets of those that are there."""
+        full = complete(table, rows)
+        if len({tuple(row[name] for name in key) for row in full}) < len(full):
+            raise ValueError(f"{table.name}: one upsert has two rows of the same {', '.join(key)}. Merge them first")
+        if update is None:
+            update = [name for name in full[0] if name not in key]
+        if not isinstance(update, Mapping):
+            new = self.excluded(table).c
+            update = {name: new[name] for name in update}
+        return full, update
 
     def excluded(self, table: Table) -> FromClause:
         return alias(table, name="excluded")

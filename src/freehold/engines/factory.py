@@ -16,23 +16,32 @@ _ENGINES = {
     "sqlite": ("freehold.engines.sqlite", "SqliteEngine"),
     "postgresql": ("freehold.engines.postgres", "PostgresEngine"),
     "postgres": ("freehold.engines.postgres", "PostgresEngine"),
+    "mysql": ("freehold.engines.mysql", "MysqlEngine"),
+    "mariadb": ("freehold.engines.mysql", "MysqlEngine"),
 }
+_EXTRAS = {"mysql": "'freehold[mysql]'", "mariadb": "'freehold[mysql]'"}
 
 
 def open_engine(url: str, **options: Any) -> Engine:
-    """The engine for `sqlite:///path` or `postgresql://user:password@host:port/database`; nothing is connected yet.
+    """The engine for `sqlite:///path`, `postgresql://user:password@host:port/database`, or the same with `mysql://` or
+    `mariadb://`; nothing is connected yet.
 
-    `options` are those of `SqliteEngine` and `PostgresEngine`. Raises ConfigurationError, never with the password.
+    `options` are those of `SqliteEngine`, `PostgresEngine` and `MysqlEngine`. Raises ConfigurationError, never with the
+    password.
     """
     address = parse_url(url)
     if address.drivername not in _ENGINES:
-        raise ConfigurationError("database", f"{address.drivername}:// is unknown", "Use sqlite:/// or postgresql://")
+        raise ConfigurationError(
+            "database", f"{address.drivername}:// is unknown", "Use sqlite:///, postgresql:// or mysql://"
+        )
     module, name = _ENGINES[address.drivername]
     try:
         engine = getattr(import_module(module), name)
     except ImportError as error:
         raise ConfigurationError(
-            "database", f"the driver for {address.drivername}:// is missing ({error.name})", f"pip install {error.name}"
+            "database",
+            f"the driver for {address.drivername}:// is missing ({error.name})",
+            f"pip install {_EXTRAS.get(address.drivername, error.name)}",
         ) from error
     known = [option for option in inspect.signature(engine).parameters if option != "url"]
     if unknown := sorted(options.keys() - set(known)):
@@ -52,5 +61,6 @@ def parse_url(url: str) -> URL:
         raise ConfigurationError(
             "database",
             "the address cannot be read (it is not shown, as it may hold a password)",
-            "Write sqlite:///path or postgresql://user:password@host:port/database, special characters %-encoded",
+            "Write sqlite:///path or postgresql://user:password@host:port/database (or mysql://), special characters "
+            "%-encoded",
         ) from None

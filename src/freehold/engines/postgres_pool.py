@@ -1,219 +1,39 @@
-"""Transactions on PostgreSQL that begin and commit on the driver itself.
-
-SQLAlchemy's pool and its own BEGIN cost more of a short transaction than its statements. Here connections stay checked
-out, in autocommit as far as SQLAlchemy knows, and a transaction that ends while another waits for a connection begins
-that one's by the same message: COMMIT AND CHAIN.
-"""
+"""The pool on asyncpg."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
+from freehold.engines.pool import TransactionPool, info_of
 from freehold.engines.postgres_dialect import CHARACTERISTICS, hide_values
 from freehold.engines.prepared import driver_of
-from freehold.model.errors import DatabaseUnavailable
 
 BEGIN = "BEGIN"
 BEGIN_READ_ONLY = "BEGIN READ ONLY"
 _FAILED = "ROLLBACK"  # what the server answers to the COMMIT of a transaction in which a statement failed
 
 
-@dataclass(slots=True)
-class _Waiter:
-    """Somebody in the queue: gets a connection, or None and the right to open one."""
+class PostgresPool(TransactionPool):
+    """Its engine's connections are in autocommit."""
 
-    begin: str
-    turn: asyncio.Future[tuple[AsyncConnection, bool] | None]
+    async def _say(self, connection: AsyncConnection, statement: str) -> None:
+        await driver_of(connection).execute(statement)
 
-
-class PostgresPool:
-    """At most `size + overflow` connections; those beyond `size` are closed when nobody waits for them.
-
-    Args:
-        engine: opens connections, in autocommit.
-        timeout: seconds to wait for one.
-    """
-
-    def __init__(self, engine: AsyncEngine, *, size: int, overflow: int, timeout: float) -> None:
-        self._engine = engine
-        self._size = size
-        self._limit = size + overflow
-        self._timeout = timeout
-        self._idle: list[AsyncConnection] = []
-        self._open = 0
-        self._waiting: deque[_Waiter] = deque()
-
-    @asynccontextmanager
-    async def transaction(self, begin: str) -> AsyncGenerator[AsyncConnection, None]:
-        """A connection in a transaction, committed at the block's end and rolled back when the block raises."""
-        connection = await self._begin(begin)
-        # SQLAlchemy's own idea of the transaction: a session's rollback shows there, and must not be committed over.
-        logical = connection.sync_connection.begin()  # type: ignore[union-attr]
+    async def _say_commit(self, connection: AsyncConnection, *, chain: bool) -> bool:
         try:
-            yield connection
-            if not logical.is_active:
-                raise InvalidRequestError("the transaction was rolled back by its session and cannot be committed")
-        except BaseException:
-            await _to_its_end(self._abandon(connection))
-            raise
-        logical.close()
-        await self._commit(connection, begin)
-
-    async def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back."""
-        self._size = 0
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await self._discard(connection)
-        await self._engine.dispose()
-
-    # --- begin --------------------------------------------------------------------------------------------------------
-
-    async def _begin(self, begin: str) -> AsyncConnection:
-        while True:
-            connection, begun, used = await self._take(begin)
-            if begun:
-                return connection
-            try:
-                await driver_of(connection).execute(begin)
-            except BaseException as error:
-                broken = driver_of(connection).is_closed()
-                await _to_its_end(self._abandon(connection, unheard=True))
-                if used and broken and isinstance(error, Exception):
-                    continue  # it was cut while it lay idle; nothing was said on it yet
-                raise
-            return connection
-
-    async def _take(self, begin: str) -> tuple[AsyncConnection, bool, bool]:
-        """A connection; whether the transaction is begun; whether it was used before."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not driver_of(connection).is_closed():
-                return connection, False, True
-            await self._discard(connection)
-        if self._open >= self._limit:
-            handed = await self._wait(begin)
-            if handed is not None:
-                return *handed, True
-        else:
-            self._open += 1
-        try:
-            return await self._engine.connect(), False, False
-        except BaseException as error:
-            self._gone()
-            if isinstance(error, OSError | TimeoutError):  # said here: elsewhere they may come from anything
-                raise DatabaseUnavailable(f"no connection: {type(error).__name__}: {error}") from error
-            raise
-
-    async def _wait(self, begin: str) -> tuple[AsyncConnection, bool] | None:
-        waiter = _Waiter(begin, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await waiter.turn
-        except BaseException as error:
-            if waiter.turn.done() and not waiter.turn.cancelled():
-                await _to_its_end(self._pass_back(waiter.turn.result()))
-            if isinstance(error, TimeoutError):
-                raise PoolTimeout(f"all {self._limit} connections were in use for {self._timeout:g} seconds") from None
-            raise
-
-    async def _pass_back(self, handed: tuple[AsyncConnection, bool] | None) -> None:
-        """Whoever was handed a turn left at the same moment."""
-        if handed is None:
-            self._gone()
-        elif handed[1]:
-            await self._abandon(handed[0])
-        else:
-            await self._release(handed[0])
-
-    # --- end ----------------------------------------------------------------------------------------------------------
-
-    async def _commit(self, connection: AsyncConnection, begin: str) -> None:
-        driver = driver_of(connection)
-        # A chained transaction would inherit what this one has set for itself: its isolation, that it only reads.
-        own = connection.sync_connection.info.pop(CHARACTERISTICS, False)  # type: ignore[union-attr]
-        heir = None if own else self._next(begin)
-        try:
-            status = await driver.execute("COMMIT AND CHAIN" if heir else "COMMIT")
+            status: str = await driver_of(connection).execute("COMMIT AND CHAIN" if chain else "COMMIT")
         except BaseException as error:
             hide_values(error)
-            if heir is not None:
-                self._waiting.appendleft(heir)
-            await _to_its_end(self._abandon(connection))
             raise
-        if heir is None:
-            await self._release(connection)
-        elif heir.turn.done():
-            await self._abandon(connection)
-        else:
-            heir.turn.set_result((connection, True))
-        if status == _FAILED:
-            raise InvalidRequestError("a statement of the transaction failed and its error was kept quiet: rolled back")
+        return status != _FAILED
 
-    def _next(self, begin: str | None = None) -> _Waiter | None:
-        """Who comes next, if their transaction begins like this."""
-        while self._waiting and self._waiting[0].turn.done():
-            self._waiting.popleft()
-        if not self._waiting or begin not in (None, self._waiting[0].begin):
-            return None
-        return self._waiting.popleft()
+    def _may_chain(self, connection: AsyncConnection) -> bool:
+        # A chained transaction would inherit what this one has set for itself: its isolation, that it only reads.
+        return not info_of(connection).pop(CHARACTERISTICS, False)
 
-    async def _abandon(self, connection: AsyncConnection, *, unheard: bool = False) -> None:
-        """Roll back, and keep the connection if it survived that.
+    def _is_usable(self, connection: AsyncConnection) -> bool:
+        return not driver_of(connection).is_closed()
 
-        `unheard`: the server may have begun a transaction and its answer not have been read.
-        """
-        try:
-            logical = connection.sync_connection and connection.sync_connection.get_transaction()
-            if logical is not None and not connection.invalidated:
-                logical.close()
-            driver = driver_of(connection)
-            if unheard or driver.is_in_transaction():
-                await driver.execute("ROLLBACK")
-        except Exception:
-            await self._discard(connection)
-            return
-        await self._release(connection)
-
-    async def _release(self, connection: AsyncConnection) -> None:
-        """Hand the connection, between transactions, to whoever waits; else keep it."""
-        if driver_of(connection).is_closed():
-            await self._discard(connection)
-            return
-        heir = self._next()
-        if heir is not None:
-            heir.turn.set_result((connection, False))
-        elif len(self._idle) < self._size:
-            self._idle.append(connection)
-        else:
-            await self._discard(connection)
-
-    async def _discard(self, connection: AsyncConnection) -> None:
-        self._gone()
-        with suppress(Exception):  # whatever is wrong with it is why it goes
-            if not connection.invalidated:
-                await connection.invalidate()
-            await connection.close()
-
-    def _gone(self) -> None:
-        """A place is free: whoever waits may open a connection."""
-        heir = self._next()
-        if heir is None:
-            self._open -= 1
-        else:
-            heir.turn.set_result(None)
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Finish, though the task is cancelled meanwhile."""
-    await asyncio.shield(asyncio.ensure_future(work))
+    def _is_open(self, connection: AsyncConnection) -> bool:
+        in_transaction: bool = driver_of(connection).is_in_transaction()
+        return in_transaction

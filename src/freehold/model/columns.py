@@ -214,6 +214,8 @@ class RawJson(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.LONGTEXT())
         return dialect.type_descriptor(_PlainJson() if dialect.name == "postgresql" else Text())
 
 

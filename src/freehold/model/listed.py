@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Dialect, Text, TypeDecorator, bindparam, column
+from sqlalchemy import Dialect, String, Text, TypeDecorator, bindparam, column
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
@@ -41,7 +41,7 @@ class ListOf(TypeDecorator[list[Any]]):
         if value is None or dialect.name == "postgresql":
             return value
         process = self.item.dialect_impl(dialect).bind_processor(dialect)
-        return json.dumps([process(item) for item in value] if process else value)
+        return json.dumps([process(item) for item in value] if process else value, default=str)
 
 
 class _Rows(FunctionElement[Any]):
@@ -54,6 +54,17 @@ class _Rows(FunctionElement[Any]):
 @compiles(_Rows, "sqlite")
 def _from_json(element: _Rows, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_each({compiler.process(element.clause_expr.element, **options)})"
+
+
+@compiles(_Rows, "mysql")
+def _from_json_table(element: _Rows, compiler: Any, **options: Any) -> str:
+    parameter: Any = element.clauses.clauses[0]
+    item = parameter.type.item.dialect_impl(compiler.dialect)
+    kind = compiler.dialect.type_compiler_instance.process(item)
+    if isinstance(item, String):
+        kind += f" CHARACTER SET utf8mb4 COLLATE {compiler.dialect.collation}"
+    text = compiler.process(parameter, **options)
+    return f"JSON_TABLE({text}, '$[*]' COLUMNS (value {kind} PATH '$' ERROR ON ERROR))"
 
 
 @compiles(_Rows)

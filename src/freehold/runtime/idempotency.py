@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
-from sqlalchemy import Row, Select, Text, bindparam, delete, func, select, true, update
+from sqlalchemy import Row, Select, Text, bindparam, delete, func, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -308,7 +308,9 @@ class Idempotency:
     def _wanted(self, identities: Sequence[Identity]) -> dict[str, Any]:
         if self._host.engine.dialect == "postgresql":
             return {"scopes": [scope for scope, _ in identities], "keys": [key for _, key in identities]}
-        return {"pairs": to_json(identities).decode()}
+        if self._host.engine.dialect == "sqlite":
+            return {"pairs": to_json(identities).decode()}
+        return {"pairs": identities}
 
     def _selection(self) -> Select[Any]:
         """The records of any number of keys: the pairs are data, so that the statement is prepared once."""
@@ -320,6 +322,9 @@ class Idempotency:
             # The limit, or a table that PostgreSQL knows nothing of yet would be read as a whole.
             record = select(table).where(same).limit(1).lateral("record")
             return select(record).join_from(pairs, record, true())
+        if self._host.engine.dialect != "sqlite":
+            identity = tuple_(table.c.scope, table.c.key)
+            return select(table).where(identity.in_(bindparam("pairs", expanding=True)))
         pairs = func.json_each(bindparam("pairs", type_=Text)).table_valued("value", name="wanted")
         scope, key = (func.json_extract(pairs.c.value, path) for path in ("$[0]", "$[1]"))
         return select(table).join_from(pairs, table, (table.c.scope == scope) & (table.c.key == key))

@@ -27,6 +27,7 @@ class Inbox:
             "consumer_name": bindparam("consumer"),
             "consumed_at": bindparam("now"),
         }
+        self._engine = engine
         self._one = engine.prepare(engine.insert_new(self._table, [row], key=KEY))
         self._many = engine.prepare(self._from_array()) if engine.dialect == "postgresql" else None
 
@@ -38,8 +39,12 @@ class Inbox:
         self, connection: AsyncConnection, consumer: str, event_ids: Sequence[UUID], now: datetime
     ) -> set[UUID]:
         """Mark events that differ, by one statement where statements cross a wire; the ids of those that were new."""
-        if self._many is None:
+        if self._engine.dialect == "sqlite":
             return {event_id for event_id in event_ids if await self.mark(connection, consumer, event_id, now)}
+        if self._many is None:
+            rows = [{"event_id": event, "consumer_name": consumer, "consumed_at": now} for event in event_ids]
+            new = await connection.execute(self._engine.insert_new(self._table, rows, key=KEY))
+            return {event_id for event_id, _ in new}
         values = {"events": list(event_ids), "consumer": consumer, "now": now}
         return {event_id for (event_id,) in await self._many.fetch(connection, values)}
 

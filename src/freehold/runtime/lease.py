@@ -35,6 +35,18 @@ class Lease:
 
     async def acquire(self) -> bool:
         """Take the lease if it is free, expired, ours, or our dead predecessor's."""
+        try:
+            epoch = await self._take()
+        except Exception as error:
+            if not self._host.engine.is_conflict(error):
+                raise
+            return False  # somebody else is taking it at this moment
+        if epoch is None:
+            return False
+        self.epoch = epoch
+        return True
+
+    async def _take(self) -> int | None:
         table, now = self._table, self._host.clock.now()
         values = {"holder": self._host.identity, "expires_at": now + self.ttl}
         async with self._host.engine.write() as connection:
@@ -51,9 +63,9 @@ class Lease:
                 update(table).where(condition & free).values(epoch=table.c.epoch + 1, **values)
             )
             if taken.rowcount == 0:
-                return False
-            self.epoch = await connection.scalar(select(table.c.epoch).where(condition))
-        return True
+                return None
+            epoch: int | None = await connection.scalar(select(table.c.epoch).where(condition))
+        return epoch
 
     async def renew(self) -> bool:
         """Hold it for another `ttl`; False when somebody else has taken over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -19,9 +20,12 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 from freehold.model.columns import JsonDocument, RawJson, UtcDateTime
 
+ID: TypeEngine[Any] = Uuid().with_variant(Uuid(native_uuid=False), "mysql", "mariadb")
+"""With SQLAlchemy's own dialect for MariaDB, too, what the engine keeps: digits."""
 LONG = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -43,7 +47,7 @@ class FrameworkTables:
         )
         self.consumed = self._table(
             "consumed_events",
-            Column("event_id", Uuid, primary_key=True),
+            Column("event_id", ID, primary_key=True),
             Column("consumer_name", String(200), primary_key=True),
             self._time("consumed_at", index=True),
         )
@@ -77,7 +81,7 @@ class FrameworkTables:
         self.saga_transitions = self._table(
             "saga_transitions",
             *self._sequence("position"),
-            Column("saga_id", Uuid, nullable=False, index=True),
+            Column("saga_id", ID, nullable=False, index=True),
             Column("step", String(200)),
             Column("what", String(50), nullable=False),
             Column("detail", Text),
@@ -98,7 +102,7 @@ class FrameworkTables:
         )
         self.audit = self._table(
             "audit_logs",
-            Column("id", Uuid, primary_key=True),
+            Column("id", ID, primary_key=True),
             self._time("at", index=True),
             Column("actor_id", Uuid),
             Column("tenant_id", Uuid),
@@ -133,12 +137,13 @@ class FrameworkTables:
         )
 
     def _outbox(self) -> Table:
-        # SQLite numbers rows by itself only in an integer primary key, so there the two keys change places.
-        if self._dialect == "sqlite":
-            keys = (*self._sequence("seq"), Column("event_id", Uuid, nullable=False, unique=True))
+        # SQLite numbers rows by itself only in an integer primary key, MySQL keeps a table in the order of its primary
+        # key, which is how the relay reads: there the two keys change places.
+        if self._dialect in ("sqlite", "mysql"):
+            keys = (*self._sequence("seq"), Column("event_id", ID, nullable=False, unique=True))
         else:
             keys = (
-                Column("event_id", Uuid, primary_key=True),
+                Column("event_id", ID, primary_key=True),
                 Column("seq", LONG, Identity(), nullable=False),
             )
         table = self._table(
@@ -153,6 +158,9 @@ class FrameworkTables:
             Column("last_error", Text),
             self._time("dead_at", nullable=True),
         )
+        if self._dialect == "mysql":  # which has no index on a part of the rows; this one serves both uses
+            Index(f"ix_{table.name}_pending", table.c.published_at, table.c.dead_at, table.c.seq)
+            return table
         pending = text("published_at IS NULL AND dead_at IS NULL")
         Index(f"ix_{table.name}_pending", table.c.seq, postgresql_where=pending, sqlite_where=pending)
         done = text("published_at IS NOT NULL")
@@ -164,7 +172,7 @@ class FrameworkTables:
             "parked_events",
             *self._sequence("position"),
             Column("consumer_name", String(200), nullable=False),
-            Column("event_id", Uuid, nullable=False),
+            Column("event_id", ID, nullable=False),
             Column("source", String(100), nullable=False),
             *self._message(),
             self._time("event_time"),
@@ -180,10 +188,10 @@ class FrameworkTables:
     def _dead_letters(self) -> Table:
         return self._table(
             "dead_letters",
-            Column("id", Uuid, primary_key=True),
+            Column("id", ID, primary_key=True),
             Column("direction", String(10), nullable=False),  # publish | consume
             Column("consumer_name", String(200)),
-            Column("event_id", Uuid, nullable=False, index=True),
+            Column("event_id", ID, nullable=False, index=True),
             Column("source", String(100), nullable=False),
             *self._message(),
             self._time("event_time"),
@@ -199,7 +207,7 @@ class FrameworkTables:
     def _sagas(self) -> Table:
         return self._table(
             "saga_instances",
-            Column("id", Uuid, primary_key=True),
+            Column("id", ID, primary_key=True),
             Column("saga", String(200), nullable=False),
             Column("version", Integer, nullable=False),
             Column("saga_key", String(255), nullable=False),

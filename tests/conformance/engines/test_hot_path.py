@@ -1,4 +1,4 @@
-"""What every engine promises of prepared statements, and PostgreSQL's pool of transactions that follow each other."""
+"""What every engine promises of prepared statements, and a server's pool of transactions that follow each other."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from freehold.model.ports import Engine
 from freehold.runtime.bulk import BulkInsert, BulkInserts
 from tests.conformance.engines.tables import Base, Counter, Order
-from tests.databases import Databases
+from tests.databases import Databases, end_session, session_of
 
 DEADLINE = 20.0
-on_a_server = pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)
+on_a_server = pytest.mark.parametrize(
+    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
+)
 
 
 async def values(engine: Engine) -> dict[str, int]:
@@ -110,17 +112,12 @@ async def test_a_sessions_rollback_is_not_committed_over(engine: Engine) -> None
 
 
 @on_a_server
-async def test_connections_cut_while_idle_are_replaced(databases: Databases, postgres_url: str) -> None:
+async def test_connections_cut_while_idle_are_replaced(databases: Databases) -> None:
     engine = await databases.open("orders")
     await engine.create(Base.metadata)
-    from freehold.engines import open_engine
-
-    admin = open_engine(postgres_url)
     async with engine.read() as connection:
-        pid = await connection.scalar(text("SELECT pg_backend_pid()"))
-    async with admin.write() as killing:
-        await killing.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-    await admin.close()
+        session = await session_of(connection)
+    await end_session(databases.admin_url, session)
     assert await values(engine) == {}
 
 

@@ -7,19 +7,22 @@ import os
 import sys
 
 import pytest
-from sqlalchemy import func, insert, literal, select, text, update
+from sqlalchemy import insert, literal, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freehold.engines import open_engine
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Base, Counter, Order
-from tests.databases import Databases
+from tests.databases import Databases, end_session, session_of
 
 DEADLINE = 20.0
-REFUSALS = ("permission denied", "must be owner", "too many attached databases - max 0")
+REFUSALS = ("permission denied", "must be owner", "too many attached databases - max 0", "denied to user", "denied for user",
+            "access denied; you need")  # fmt: skip
 
-on_a_server = pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases"], indirect=True)
+on_a_server = pytest.mark.parametrize(
+    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
+)
 
 
 async def value_of(engine: Engine, name: str) -> int | None:
@@ -232,7 +235,7 @@ async def test_a_database_that_is_not_there_is_unavailable(databases: Databases,
         engine = open_engine(url)
         os.mkdir(url.removeprefix("sqlite:///"))
     else:
-        engine = open_engine("postgresql://nobody:x@127.0.0.1:1/none", connect_timeout=5)
+        engine = open_engine(f"{databases.scheme}://nobody:x@127.0.0.1:1/none", connect_timeout=5)
     with pytest.raises(Exception) as caught:  # noqa: PT011
         await engine.ping()
     assert engine.is_unavailable(caught.value)
@@ -241,16 +244,12 @@ async def test_a_database_that_is_not_there_is_unavailable(databases: Databases,
 
 
 @on_a_server
-async def test_a_killed_session_is_unavailable_and_the_next_one_works(databases: Databases, postgres_url: str) -> None:
+async def test_a_killed_session_is_unavailable_and_the_next_one_works(databases: Databases) -> None:
     engine = await databases.open("orders")
-    admin = open_engine(postgres_url)
     with pytest.raises(DBAPIError) as caught:
         async with engine.write() as connection:
-            pid = await connection.scalar(select(func.pg_backend_pid()))
-            async with admin.write() as killing:
-                await killing.execute(select(func.pg_terminate_backend(pid, 5000)))
+            await end_session(databases.admin_url, await session_of(connection))
             await connection.execute(text("SELECT 1"))
-    await admin.close()
     assert engine.is_unavailable(caught.value)
     await engine.ping()
 
@@ -328,6 +327,20 @@ async def attacks(databases: Databases) -> list[str]:
             "CREATE SCHEMA mine",
         ]
     name = url.rpartition("/")[2]
+    if databases.kind == "mariadb":
+        return [
+            f"SELECT * FROM {name}.counters",
+            f"UPDATE {name}.counters SET value = 0",
+            f"CREATE TABLE {name}.mine (id int)",
+            f"DROP TABLE {name}.counters",
+            f"DROP DATABASE {name}",
+            f"USE {name}",
+            f"GRANT SELECT ON {name}.* TO CURRENT_USER",
+            "CREATE DATABASE mine",
+            "CREATE USER mine",
+            "SELECT * FROM mysql.global_priv",
+            "SELECT LOAD_FILE('/etc/passwd') FROM mysql.user",
+        ]
     return [
         f"SET ROLE {name}",
         f"ALTER DATABASE {name} OWNER TO CURRENT_USER",
@@ -335,10 +348,10 @@ async def attacks(databases: Databases) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-databases"], indirect=True)
+@pytest.mark.parametrize("engine_kind", ["postgres-databases", "mariadb"], indirect=True)
 async def test_one_services_credentials_do_not_open_anothers_database(databases: Databases) -> None:
     ours, theirs = await databases.url("payments"), await databases.url("orders")
     intruder = open_engine(ours.rpartition("/")[0] + "/" + theirs.rpartition("/")[2])
-    with pytest.raises(Exception, match="permission denied for database"):
+    with pytest.raises(Exception, match=r"permission denied for database|Access denied for user"):
         await intruder.ping()
     await intruder.close()

@@ -1,0 +1,24 @@
+"""Real servers for the tests: found where they run, otherwise started from what is installed, and stopped in the end.
+
+`python -m tests.servers postgres` starts one by hand, prints its address and keeps it until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgres import Postgres
+
+
+@cache
+def postgres_admin_url() -> str:
+    """An administrator's URL: that of FREEHOLD_TEST_POSTGRES, or of a private server that ends with this process."""
+    return os.environ.get("FREEHOLD_TEST_POSTGRES") or Postgres().url
+
+
+@cache
+def mariadb_admin_url() -> str:
+    """An administrator's URL: that of FREEHOLD_TEST_MARIADB, or of a private server that ends with this process."""
+    return os.environ.get("FREEHOLD_TEST_MARIADB") or MariaDB().url

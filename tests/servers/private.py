@@ -1,0 +1,186 @@
+"""A server of the tests' own: on loopback, on a free port, its data in a temporary folder, gone with the test run."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 60
+
+
+class PrivateServer:
+    """Starts a program, knows when it answers, and stops, kills and starts it again with its data kept.
+
+    A kind of server says what it is called, whether it `is_up`, and which `command` starts it on `self.port`.
+    """
+
+    name = "a server"
+    stop_signal = signal.SIGTERM
+    runs_as: Sequence[str] = ()
+    """Users to run it as when the tests run as root; the first that exists. None: as whoever runs the tests."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"freehold-{type(self).__name__.lower()}-"))
+        atexit.register(self.close)
+        self._user = _user(self.runs_as, self.name)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._give(self.folder)
+        self.port = free_port()
+
+    # --- what a kind of server says -----------------------------------------------------------------------------------
+
+    def command(self) -> Sequence[str | Path]:
+        """What starts it in the foreground."""
+        raise NotImplementedError
+
+    def environment(self) -> Mapping[str, str]:
+        """What it needs beside this process's environment."""
+        return {}
+
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def version(self) -> str:
+        """Its name and version, in a line."""
+        return self.name
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    def launch(self) -> None:
+        """Start it for the first time, on another port when somebody took the one we looked at."""
+        for _ in range(3):
+            self._start()
+            if self._comes_up():
+                took = time.monotonic() - self._began
+                print(f"{self.version()} on port {self.port}, started in {took:.1f} s", file=sys.stderr)
+                return
+            self.pause()
+            self.port = free_port()
+        raise RuntimeError(f"{self.name} did not start; its log says:\n{self.log()}")
+
+    def pause(self) -> None:
+        """Stop it, with its data kept."""
+        self._end(self.stop_signal)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def resume(self) -> None:
+        """Start it again at the same address."""
+        self._start()
+        if not self._comes_up():
+            raise RuntimeError(f"{self.name} did not start again:\n{self.log()}")
+
+    def close(self) -> None:
+        self.pause()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self) -> str:
+        """The last of what it wrote."""
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
+
+    def run(self, *command: str | Path) -> str:
+        """Run a program of the server's to its end, as its user; what it printed. Raises RuntimeError when it fails."""
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd="/",
+            env={**os.environ, **self.environment()}, **self._identity(),
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def write(self, name: str, text: str) -> Path:
+        """A file in the server's folder that only its user can read."""
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        self._give(path)
+        return path
+
+    def _start(self) -> None:
+        with (self.folder / "log").open("ab") as output:
+            self._process = subprocess.Popen(
+                self.command(), stdout=output, stderr=output, cwd="/", env={**os.environ, **self.environment()},
+                preexec_fn=partial(_end_with_parent, self.stop_signal), **self._identity(),  # noqa: PLW1509
+            )  # fmt: skip
+
+    def _comes_up(self) -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
+            if self.is_up():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(START_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _give(self, path: Path) -> None:
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def _identity(self) -> dict[str, Any]:
+        if self._user is None:
+            return {}
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+
+def install(*packages: str) -> None:
+    """Install Debian packages where we may; whoever needs them looks again and says what is missing."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(command, check=False, stdout=sys.stderr, env=environment)
+        if done.returncode:
+            subprocess.run(["apt-get", "update", "-q"], check=False, stdout=sys.stderr)
+            subprocess.run(command, check=False, stdout=sys.stderr, env=environment)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _user(names: Sequence[str], what: str) -> pwd.struct_passwd | None:
+    if os.geteuid() != 0 or not names:
+        return None
+    for name in names:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError(f"{what} does not run as root, and there is no user {' or '.join(names)}. Add one.")
+
+
+def _end_with_parent(how: signal.Signals) -> None:
+    """A test run that is killed takes its servers with it (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, how)
