@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from tests.servers.kafka import Kafka
 from tests.servers.postgres import Postgres
 
 
@@ -15,3 +16,9 @@ from tests.servers.postgres import Postgres
 def postgres_admin_url() -> str:
     """An administrator's URL: that of FREEHOLD_TEST_POSTGRES, or of a private server that ends with this process."""
     return os.environ.get("FREEHOLD_TEST_POSTGRES") or Postgres().url
+
+
+@cache
+def kafka_url() -> str:
+    """A broker's URL: that of FREEHOLD_TEST_KAFKA, or of a private broker that ends with this process."""
+    return os.environ.get("FREEHOLD_TEST_KAFKA") or Kafka().url
