@@ -9,9 +9,22 @@ import os
 from functools import cache
 
 from tests.servers.postgres import Postgres
+from tests.servers.rabbitmq import RabbitMQ
 
 
 @cache
 def postgres_admin_url() -> str:
     """An administrator's URL: that of FREEHOLD_TEST_POSTGRES, or of a private server that ends with this process."""
     return os.environ.get("FREEHOLD_TEST_POSTGRES") or Postgres().url
+
+
+@cache
+def rabbitmq() -> RabbitMQ:
+    """A private broker that ends with this process: tests may stop and kill it."""
+    return RabbitMQ()
+
+
+@cache
+def rabbitmq_url() -> str:
+    """A broker's URL: that of FREEHOLD_TEST_RABBITMQ, or of the private one."""
+    return os.environ.get("FREEHOLD_TEST_RABBITMQ") or rabbitmq().url
