@@ -119,7 +119,7 @@ class PrivateServer:
         with (self.folder / "log").open("ab") as output:
             self._process = subprocess.Popen(
                 self.command(), stdout=output, stderr=output, cwd="/", env={**os.environ, **self.environment()},
-                preexec_fn=partial(_end_with_parent, self.stop_signal), **self._identity(),  # noqa: PLW1509
+                preexec_fn=partial(end_with_parent, self.stop_signal), **self._identity(),  # noqa: PLW1509
             )  # fmt: skip
 
     def _comes_up(self) -> bool:
@@ -180,7 +180,7 @@ def _user(names: Sequence[str], what: str) -> pwd.struct_passwd | None:
     raise RuntimeError(f"{what} does not run as root, and there is no user {' or '.join(names)}. Add one.")
 
 
-def _end_with_parent(how: signal.Signals) -> None:
+def end_with_parent(how: signal.Signals) -> None:
     """A test run that is killed takes its servers with it (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, how)
