@@ -37,16 +37,19 @@ class Features:
         shares: instances of a group share its keys, and take over from each other.
         restarts: the broker may stop, or be killed, at any time.
         limits: one event can be too large.
+        rereads: what is finished may come again behind an earlier event that is not, to another process of the group.
     """
 
     keeps: bool = False
     shares: bool = False
     restarts: bool = False
     limits: bool = False
+    rereads: bool = False
 
 
 FEATURES = {
     "local": Features(),
+    "kafka": Features(keeps=True, shares=True, restarts=True, limits=True, rereads=True),
 }
 KINDS = tuple(FEATURES)
 
@@ -67,6 +70,10 @@ class Broker(Protocol):
         """The server behind the URL, to stop and to kill."""
         ...
 
+    def alone(self, url: str, topology: Topology) -> str:
+        """The URL under which this system meets no other's topics."""
+        ...
+
     async def forget(self, url: str, topology: Topology) -> None:
         """Delete what a system left at the broker."""
         ...
@@ -79,6 +86,9 @@ class LocalBroker:
     def server(self) -> PrivateServer:
         raise NotImplementedError("it has none")
 
+    def alone(self, url: str, topology: Topology) -> str:
+        return url
+
     async def forget(self, url: str, topology: Topology) -> None:
         pass
 
@@ -90,13 +100,43 @@ class RabbitBroker:
     def server(self) -> PrivateServer:
         return servers.rabbitmq()
 
+    def alone(self, url: str, topology: Topology) -> str:
+        return url
+
     async def forget(self, url: str, topology: Topology) -> None:
         from freehold.buses.rabbitmq import forget
 
         await forget(url, topology)
 
 
-BROKERS: dict[str, Broker] = {"local": LocalBroker(), "rabbitmq": RabbitBroker()}
+class KafkaBroker:
+    def url(self) -> str:
+        return servers.kafka_url()
+
+    def server(self) -> PrivateServer:
+        return servers.kafka()
+
+    def alone(self, url: str, topology: Topology) -> str:
+        return f"{url}/{topology.system}"
+
+    async def forget(self, url: str, topology: Topology) -> None:
+        """The topics, with what could not be read; an empty group goes by itself."""
+        from confluent_kafka.admin import AdminClient
+
+        from freehold.buses.kafka.address import Address
+
+        address = Address.read(url)
+
+        def delete() -> None:
+            admin = AdminClient(address.settings)
+            mine = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(address.prefix)]
+            for answer in (admin.delete_topics(mine) if mine else {}).values():
+                answer.result(10)
+
+        await asyncio.to_thread(delete)
+
+
+BROKERS: dict[str, Broker] = {"local": LocalBroker(), "rabbitmq": RabbitBroker(), "kafka": KafkaBroker()}
 
 
 class Buses:
@@ -109,7 +149,8 @@ class Buses:
         self.kind = kind
         self.topology = topology
         self.broker = BROKERS[kind]
-        self.url: str = self.broker.server().url if private else self.broker.url()  # type: ignore[attr-defined]
+        url: str = self.broker.server().url if private else self.broker.url()  # type: ignore[attr-defined]
+        self.url = self.broker.alone(url, topology)
         self._opened: list[Bus] = []
         self._processes: list[asyncio.subprocess.Process] = []
 

@@ -15,7 +15,7 @@ import pytest
 
 from freehold.model.errors import BusUnavailable, Refused
 from freehold.model.ports import Bus
-from tests.buses import KINDS, Buses, Group, event, having, opened, publish, some, subscribe, system
+from tests.buses import FEATURES, KINDS, Buses, Group, event, having, opened, publish, some, subscribe, system
 
 KEEPS, SHARES = having("keeps"), having("shares")
 RESTARTS, LIMITS = having("restarts"), having("limits")
@@ -196,8 +196,9 @@ async def test_closing_gives_back_what_is_unfinished_and_keeps_what_is_done(buse
     payments = await joined(buses, "payments")
     await payments.until(2)
     await publish(buses.open(), [event(30, "slow")])
-    await payments.until(3)
-    assert payments.numbers() == [0, 1, 30]
+    await payments.until(lambda: 30 in payments.numbers())
+    assert payments.numbers("slow") == [0, 1, 30]
+    assert FEATURES[buses.kind].rereads or payments.numbers() == [0, 1, 30]
 
 
 @on(KEEPS)
