@@ -46,9 +46,9 @@ class Kafka(PrivateServer):
         # The port is bound long before requests are answered.
         return super().is_up() and "Kafka Server started" in self.log()
 
-    def resume(self) -> None:
+    def _start(self) -> None:
         (self.folder / "log").write_text("")
-        super().resume()
+        super()._start()
 
     def version(self) -> str:
         return f"Kafka {kafka_version()} ({self._jars})"
@@ -83,8 +83,8 @@ class Kafka(PrivateServer):
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
-            "broker.session.timeout.ms": 3000,  # how long a broker that was killed must wait for itself
-            "broker.heartbeat.interval.ms": 500,
+            "broker.session.timeout.ms": 6000,  # how long a broker that was killed must wait for itself
+            "broker.heartbeat.interval.ms": 1000,
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
         }
         return self.write("server.properties", "".join(f"{name}={value}\n" for name, value in settings.items()))

@@ -14,11 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 START_SECONDS = 60
+_PARENT = ThreadPoolExecutor(1)
+"""Starts the servers: to Linux the thread is the parent with which they end, and a test's own threads end with it."""
 
 
 class PrivateServer:
@@ -84,7 +87,9 @@ class PrivateServer:
         self._end(signal.SIGKILL)
 
     def resume(self) -> None:
-        """Start it again at the same address."""
+        """Start it again at the same address, unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
         self._start()
         if not self._comes_up():
             raise RuntimeError(f"{self.name} did not start again:\n{self.log()}")
@@ -117,10 +122,12 @@ class PrivateServer:
 
     def _start(self) -> None:
         with (self.folder / "log").open("ab") as output:
-            self._process = subprocess.Popen(
+            begin = partial(
+                subprocess.Popen,
                 self.command(), stdout=output, stderr=output, cwd="/", env={**os.environ, **self.environment()},
-                preexec_fn=partial(end_with_parent, self.stop_signal), **self._identity(),  # noqa: PLW1509
+                preexec_fn=partial(end_with_parent, self.stop_signal), **self._identity(),
             )  # fmt: skip
+            self._process = _PARENT.submit(begin).result()
 
     def _comes_up(self) -> bool:
         deadline = time.monotonic() + START_SECONDS

@@ -60,7 +60,7 @@ class KafkaBus:
         self._publisher = Publisher(self._address.settings, patience)
         self._times = {
             "session.timeout.ms": int(session * 1000),
-            "heartbeat.interval.ms": int(session * 300),
+            "heartbeat.interval.ms": int(session * 100),
             "max.poll.interval.ms": int(max(poll_interval, session) * 1000),
         }
         self._drain = drain

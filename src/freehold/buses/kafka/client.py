@@ -11,6 +11,7 @@ log = logging.getLogger("freehold.buses.kafka")
 
 OWN: dict[str, Any] = {
     "client.id": "freehold",
+    "reconnect.backoff.ms": 500,  # a consumer halves it, and knocks 20 times a second with the client's default
     "reconnect.backoff.max.ms": 1000,  # a broker that comes back is noticed soon
     "socket.keepalive.enable": True,
     "log_level": 2,  # what is worth knowing arrives as an error too, and once
