@@ -124,12 +124,12 @@ class KafkaBroker:
         from confluent_kafka.admin import AdminClient
 
         from freehold.buses.kafka.address import Address
-        from freehold.buses.kafka.client import ALONE, OWN
+        from freehold.buses.kafka.client import OWN
 
         address = Address.read(url)
 
         def delete() -> None:
-            admin = AdminClient({**address.settings, **OWN, **ALONE})
+            admin = AdminClient({**address.settings, **OWN})
             mine = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(address.prefix)]
             for answer in (admin.delete_topics(mine) if mine else {}).values():
                 answer.result(10)

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.servers.certificates import certificates
 from tests.servers.private import PrivateServer, free_port, install
 
 POM = Path(__file__).with_name("kafka.xml")
@@ -20,18 +21,25 @@ OLDEST_JAVA = 17
 
 
 class Kafka(PrivateServer):
-    """A private broker that is its own controller; topics are made by who uses them, never by a typing error."""
+    """A private broker that is its own controller; topics are made by who uses them, never by a typing error.
+
+    A second listener asks for the password of `USER` and speaks TLS with a certificate of the authority `ca`.
+    """
 
     name = "Kafka"
+    USER, PASSWORD = "shop", "se/cret @1"
 
     def __init__(self) -> None:
         super().__init__()
         self._java = _java()
         self._jars = _jars()
-        self._controller = free_port()
+        self._controller, self.secure_port = free_port(), free_port()
+        self._key, self._certificate, authority = certificates("127.0.0.1")
+        self.ca = self.write("ca.pem", authority)
         self.run(
             *self._program("kafka.tools.StorageTool", heap="128m"), "format", "--cluster-id", "ZnJlZWhvbGQtdGVzdHMtMQ",
-            "--config", self._properties(), "--ignore-formatted",
+            "--config", self._properties(),
+            "--add-scram", f"SCRAM-SHA-512=[name={self.USER},iterations=4096,password={self.PASSWORD}]",
         )  # fmt: skip
         self.launch()
 
@@ -63,13 +71,23 @@ class Kafka(PrivateServer):
 
     def _properties(self) -> Path:
         """The settings of a server that keeps what it acknowledged through a kill, and is quick with a rebalance."""
+        open_to_clients = (f"PLAINTEXT://127.0.0.1:{self.port}", f"SASL_SSL://127.0.0.1:{self.secure_port}")
         settings = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": ",".join([*open_to_clients, f"CONTROLLER://127.0.0.1:{self._controller}"]),
+            "advertised.listeners": ",".join(open_to_clients),
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config":
+                f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{self.USER}="{self.PASSWORD}";',
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config":
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.key": _in_a_line(self._key),
+            "ssl.keystore.certificate.chain": _in_a_line(self._certificate),
             "log.dirs": self.folder / "data",
             "auto.create.topics.enable": "false",
             "num.network.threads": 2,
@@ -86,8 +104,12 @@ class Kafka(PrivateServer):
             "broker.session.timeout.ms": 6000,  # how long a broker that was killed must wait for itself
             "broker.heartbeat.interval.ms": 1000,
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
-        }
+        }  # fmt: skip
         return self.write("server.properties", "".join(f"{name}={value}\n" for name, value in settings.items()))
+
+
+def _in_a_line(pem: str) -> str:
+    return pem.strip().replace("\n", "\\n")
 
 
 def kafka_version() -> str:

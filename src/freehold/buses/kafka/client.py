@@ -8,14 +8,16 @@ from typing import Any
 from confluent_kafka import KafkaError
 
 log = logging.getLogger("freehold.buses.kafka")
+_CLIENTS = logging.getLogger("freehold.buses.kafka.client")
+_CLIENTS.setLevel(logging.CRITICAL + 1)
 
 OWN: dict[str, Any] = {
     "client.id": "freehold",
     "reconnect.backoff.ms": 500,  # a consumer halves it, and knocks 20 times a second with the client's default
     "reconnect.backoff.max.ms": 1000,  # a broker that comes back is noticed soon
     "socket.keepalive.enable": True,
-    "log_level": 2,  # what is worth knowing arrives as an error too, and once
-    "logger": logging.getLogger("freehold.buses.kafka.client"),
+    "log_level": 0,  # what is worth knowing arrives as an error too, and once
+    "logger": _CLIENTS,
 }
 
 
@@ -36,12 +38,13 @@ class Errors:
 
     def __call__(self, error: KafkaError) -> None:
         """The client's `error_cb`."""
-        self.last = describe(error)
+        down = error.code() == KafkaError._ALL_BROKERS_DOWN
+        self.last = self.last if down and self.last else describe(error)  # which says why
         self.fatal = self.fatal or error.fatal()
-        self.nobody = self.nobody or error.code() == KafkaError._ALL_BROKERS_DOWN
+        self.nobody = self.nobody or down
         if error.code() not in self._told:
             self._told.add(error.code())
-            log.warning("%s: %s", self._who, self.last)
+            log.warning("%s: %s", self._who, describe(error))
 
     def over(self) -> None:
         """The broker answers."""
@@ -55,10 +58,3 @@ class Errors:
 def describe(error: KafkaError) -> str:
     """An error in a line: its name in Kafka and what it says."""
     return f"{error.name()}: {error.str()}"
-
-
-def _silent(error: KafkaError) -> None:
-    """Whoever asks gets the error."""
-
-
-ALONE: dict[str, Any] = {"error_cb": _silent}

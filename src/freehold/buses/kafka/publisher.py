@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ PATIENCE = 5.0
 """Seconds without any answer after which the broker counts as gone."""
 DOWN = 1.0
 """The same, when no broker can be reached."""
+ENDING = 2.0
+"""Seconds that a producer with a fatal error has to say what became of each message."""
 ENDURANCE = 12
 """Times that patience, after which it does even if it answered others."""
 _REFUSALS = {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP, KafkaError.POLICY_VIOLATION}
@@ -53,6 +56,7 @@ class Publisher:
         self._pause = SHORTEST
         self._look: asyncio.TimerHandle | None = None
         self._broken = ""
+        self._ending_at = 0.0
         self.limits: Mapping[str, int] = {}
         """Bytes of a message at most, by topic."""
         self.changed = False
@@ -64,6 +68,9 @@ class Publisher:
         """Hand one message over. The future raises Refused or BusUnavailable."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
+        if self._broken:
+            future.set_exception(BusUnavailable(self._broken))
+            return future
         producer = self._producer or self._connect()
         try:
             producer.produce(topic, body, key, headers=headers, on_delivery=partial(self._answered, future))
@@ -85,7 +92,6 @@ class Publisher:
 
     def _connect(self) -> Producer:
         limits = self.limits.values() or (LARGEST,)
-        self._broken = ""
         self._errors = Errors("publishing")
         self._producer = Producer({
             **self._settings,
@@ -117,12 +123,15 @@ class Publisher:
         self._look = None
         if self._producer is None:
             return
-        came = self._producer.poll(0)
         now = asyncio.get_running_loop().time()
+        try:
+            came = self._producer.poll(0)
+        except KafkaException as error:  # it writes nothing more, and will now say of each message why
+            came, self._broken, self._ending_at = 1, describe(error.args[0]), now + ENDING
         while self._outstanding and self._outstanding[0][1].done():
             self._outstanding.popleft()
-        if self._broken or self._errors.fatal:
-            self._give_up(self._broken or self._errors.last)
+        if self._broken and (not self._outstanding or now >= self._ending_at):
+            self._give_up(self._broken)
         elif self._outstanding and self._is_lost(now):
             self._give_up(self._errors.last or f"no answer for {self._patience:g} s")
         if self._outstanding:
@@ -160,6 +169,7 @@ class Publisher:
         sends all of it again in order doubles messages and reorders none.
         """
         producer, self._producer = self._producer, None
+        self._broken, self._ending_at = "", 0.0
         outstanding, self._outstanding = self._outstanding, deque()
         for _, future in outstanding:
             if not future.done():
@@ -173,6 +183,7 @@ def _retire(producer: Producer) -> None:
 
     def end() -> None:
         producer.purge(blocking=False)
-        producer.close()
+        with suppress(KafkaException):  # it complains of what it has lost, which we know
+            producer.close()
 
     threading.Thread(target=end, name="freehold-kafka-retire", daemon=True).start()

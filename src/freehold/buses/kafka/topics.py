@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
-from freehold.buses.kafka.client import ALONE, OWN, describe
+from freehold.buses.kafka.client import OWN, Errors, describe
 from freehold.model.errors import BusUnavailable, ConfigurationError
 
 ANSWER = 4.0
@@ -31,6 +31,7 @@ class Topics:
         self._settings = settings
         self._partitions = partitions
         self._admin: AdminClient | None = None
+        self._errors = Errors("the bus")
         self._declaring = asyncio.Lock()
         self._declared = False
         self._kept: set[str] = set()
@@ -73,11 +74,13 @@ class Topics:
         try:
             await asyncio.to_thread(question)
         except KafkaException as error:
-            raise BusUnavailable(describe(error.args[0])) from None
+            self._client().poll(0)  # it may know why nobody answers
+            raise BusUnavailable(self._errors.last or describe(error.args[0])) from None
+        self._errors.over()
 
     def _client(self) -> AdminClient:
         if self._admin is None:
-            self._admin = AdminClient({**self._settings, **OWN, **ALONE})
+            self._admin = AdminClient({**self._settings, **OWN, "error_cb": self._errors})
         return self._admin
 
     # --- in that thread -----------------------------------------------------------------------------------------------
