@@ -189,6 +189,25 @@ async def test_a_limit_that_an_operator_lowers_is_noticed_and_keeps_the_order(bu
         assert payments.first(f"k{key}") == [n for n in range(1, 300) if n % 5 == key]
 
 
+async def test_nothing_that_is_handed_over_behind_a_failure_overtakes_it(buses: Buses) -> None:
+    """A batch that is larger than the topic takes by now fails; those behind it are small enough to pass."""
+    bus, payments = buses.open(), Group()
+    await subscribe(bus, buses.topology, "payments", payments)
+    await publish(bus, [event(0)])
+    Broker(buses).set("max.message.bytes", "20000")
+    events = [event(n, size=3000 if n < 40 else 0) for n in range(1, 400)]
+    answers = list(await bus.publish(events[:39]))
+    while not any(answer.done() and answer.exception() for answer in answers):  # until the failure is told
+        answers += await bus.publish([events[len(answers)]])
+        await asyncio.sleep(0.0002)
+    results = await asyncio.gather(*answers, return_exceptions=True)
+    assert len(results) > 40
+    failed = [e for e, result in zip(events, results, strict=False) if result is not None]
+    await publish(bus, [*failed, *events[len(results) :]])
+    await payments.until(400)
+    assert payments.first() == list(range(400))
+
+
 async def test_what_the_broker_refuses_for_itself_is_told_with_its_reason(buses: Buses) -> None:
     bus = buses.open()
     await publish(bus, [event(0)])

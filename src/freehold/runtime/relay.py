@@ -179,9 +179,9 @@ class Relay:
                 renew_at = loop.time() + self._lease.ttl.total_seconds() / 3
             commits = self._host.outbox.commits
             claimed = await self._claim(flight)
-            if claimed:
+            if claimed and not flight.down:  # what failed meanwhile comes before them
                 await self._publish(claimed, flight)
-            elif not flight.out and not self._refusals:
+            elif not (claimed or flight.down or flight.out or self._refusals):
                 self._host.outbox.drained(commits)
             await self._rest(flight, busy=bool(claimed))
             if self._is_due(flight) and not await self._settle(flight):

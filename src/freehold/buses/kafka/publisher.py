@@ -169,13 +169,18 @@ class Publisher:
         sends all of it again in order doubles messages and reorders none.
         """
         producer, self._producer = self._producer, None
-        self._broken, self._ending_at = "", 0.0
+        self._broken = reason  # until those who wait have been told: what they send meanwhile would overtake
         outstanding, self._outstanding = self._outstanding, deque()
         for _, future in outstanding:
             if not future.done():
                 future.set_exception(BusUnavailable(reason))
+        asyncio.get_running_loop().call_soon(self._mend)
         if producer is not None:
             _retire(producer)
+
+    def _mend(self) -> None:
+        """The next message gets another producer."""
+        self._broken, self._ending_at = "", 0.0
 
 
 def _retire(producer: Producer) -> None:

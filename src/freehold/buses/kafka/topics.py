@@ -80,7 +80,8 @@ class Topics:
 
     def _client(self) -> AdminClient:
         if self._admin is None:
-            self._admin = AdminClient({**self._settings, **OWN, "error_cb": self._errors})
+            settings: dict[str, Any] = {**self._settings, **OWN, "error_cb": self._errors}
+            self._admin = AdminClient(settings)
         return self._admin
 
     # --- in that thread -----------------------------------------------------------------------------------------------
