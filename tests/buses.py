@@ -47,6 +47,7 @@ class Features:
 
 FEATURES = {
     "local": Features(),
+    "rabbitmq": Features(keeps=True, shares=True, restarts=True, limits=True),
 }
 KINDS = tuple(FEATURES)
 
