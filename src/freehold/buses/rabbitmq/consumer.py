@@ -17,7 +17,7 @@ from uuid import UUID
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 
 from freehold.buses.rabbitmq.intake import Ending, Intake, Unreadable
-from freehold.buses.rabbitmq.layout import Layout
+from freehold.buses.rabbitmq.layout import PATIENCE, Layout
 from freehold.buses.rabbitmq.link import SILENCE, WAITS, Link, leave, reason, reraise_own_cancellation
 from freehold.model.envelope import Envelope
 from freehold.model.errors import BusUnavailable
@@ -75,16 +75,16 @@ class Consumer:
             await self._intake.rest(drain)
 
     async def _consume(self, connection: AbstractConnection) -> Ending:
-        """Until the queue is given up or a delivery failed. Raises aiormq's errors when the channel is lost."""
-        channel = await connection.channel(publisher_confirms=False)
+        """Until the channel is lost, the queue is given up, or a delivery failed."""
+        channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
         intake = self._intake = Intake(channel, self._deliver, self._keep)
         acknowledging = asyncio.create_task(intake.acknowledge())
         acknowledging.add_done_callback(lambda _: intake.end("lost"))
         channel.closing.add_done_callback(lambda _: intake.end("lost"))
         channel.on_consumer_cancel_callbacks.add(lambda _: intake.end("lost"))
         try:
-            await channel.basic_qos(prefetch_count=self._prefetch)
-            await channel.basic_consume(self._queue, intake.take)
+            await channel.basic_qos(prefetch_count=self._prefetch, timeout=PATIENCE)
+            await channel.basic_consume(self._queue, intake.take, timeout=PATIENCE)
             while True:
                 ending = await intake.ended()
                 if ending == "lost":
@@ -99,8 +99,9 @@ class Consumer:
             await asyncio.gather(acknowledging, return_exceptions=True)
             await leave(channel)
         if not connection.is_closed:
+            log.warning("the broker ended the consumer of %s", self._queue)
             await self._link.declare()  # the queue may have been deleted
-        raise BusUnavailable("the broker ended it")
+        return ending
 
     async def _keep(self, message: DeliveredMessage, error: Unreadable) -> None:
         await self._set_aside(self._queue, message, error)
@@ -175,9 +176,9 @@ class Member:
             await asyncio.sleep(BALANCE)
 
     async def _count(self, connection: AbstractConnection) -> None:
-        channel = await connection.channel(publisher_confirms=False)
+        channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
         try:
-            await channel.basic_consume(self._line, _ignore)
+            await channel.basic_consume(self._line, _ignore, timeout=PATIENCE)
             while True:
                 await asyncio.sleep(random.uniform(BALANCE / 2, BALANCE))
                 self._share(await _consumers(channel, self._line))
@@ -192,7 +193,7 @@ class Member:
 
 
 async def _consumers(channel: AbstractChannel, queue: str) -> int:
-    declared = await channel.queue_declare(queue, passive=True)
+    declared = await channel.queue_declare(queue, passive=True, timeout=PATIENCE)
     return declared.consumer_count or 0
 
 

@@ -18,6 +18,8 @@ from pamqp.common import FieldValue
 from freehold.model.envelope import Envelope
 from freehold.model.topology import PARTITIONS, Topology
 
+PATIENCE = 10.0
+"""Seconds that the broker may take to answer anything."""
 QUORUM: dict[str, FieldValue] = {"x-queue-type": "quorum"}
 # Without a limit what is given back goes to the end of the queue, behind later events of its key.
 ORDERED: dict[str, FieldValue] = QUORUM | {"x-single-active-consumer": True, "x-delivery-limit": 2**31 - 1}
@@ -56,18 +58,18 @@ class Layout:
 
         Raises aiormq's ChannelPreconditionFailed for the latter.
         """
-        await channel.exchange_declare(self.exchange, exchange_type="topic", durable=True)
-        await channel.queue_declare(self.broken, durable=True, arguments=QUORUM)
+        await channel.exchange_declare(self.exchange, exchange_type="topic", durable=True, timeout=PATIENCE)
+        await channel.queue_declare(self.broken, durable=True, arguments=QUORUM, timeout=PATIENCE)
         for group, taken in self.topology.groups.items():
             entrance = self.entrance(group)
-            await channel.exchange_declare(entrance, exchange_type="topic", durable=True)
-            await channel.queue_declare(self.members(group), durable=True, arguments=QUORUM)
+            await channel.exchange_declare(entrance, exchange_type="topic", durable=True, timeout=PATIENCE)
+            await channel.queue_declare(self.members(group), durable=True, arguments=QUORUM, timeout=PATIENCE)
             for partition, queue in enumerate(self.queues(group)):
-                await channel.queue_declare(queue, durable=True, arguments=ORDERED)
+                await channel.queue_declare(queue, durable=True, arguments=ORDERED, timeout=PATIENCE)
                 await channel.queue_bind(queue, entrance, f"{partition}.#", nowait=True)
             for event_type in taken:  # last, so that nothing comes in before all of it has somewhere to go
                 await channel.exchange_bind(entrance, self.exchange, f"*.{event_type}", nowait=True)
-        await channel.exchange_declare(self.exchange, passive=True)  # answered when all before it is done
+        await channel.exchange_declare(self.exchange, passive=True, timeout=PATIENCE)  # answered after all of these
 
     async def delete(self, channel: AbstractChannel) -> None:
         """Take all of it away, with what is in it."""

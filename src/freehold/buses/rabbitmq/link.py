@@ -10,11 +10,10 @@ import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
-from freehold.buses.rabbitmq.layout import Layout
+from freehold.buses.rabbitmq.layout import PATIENCE, Layout
 from freehold.model.errors import BusUnavailable, ConfigurationError
 
 log = logging.getLogger(__name__)
-PATIENCE = 10.0
 WAITS = (0.1, 5.0)
 HEARTBEAT = 10
 SILENCE = (aiormq.AMQPError, OSError, RuntimeError, asyncio.CancelledError)
@@ -65,11 +64,10 @@ class Link:
         """Raise BusUnavailable unless the broker answers."""
         connection = await self.connection()
         try:
-            async with asyncio.timeout(PATIENCE):
-                channel = await connection.channel(publisher_confirms=False)
-                await channel.exchange_declare(self._layout.exchange, passive=True)
-                await channel.close()
-        except (*SILENCE, TimeoutError) as error:
+            channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
+            await channel.exchange_declare(self._layout.exchange, passive=True, timeout=PATIENCE)
+            await channel.close()
+        except SILENCE as error:
             reraise_own_cancellation(error)
             raise BusUnavailable(f"RabbitMQ at {self.address}: {reason(error)}") from None
 
@@ -93,7 +91,7 @@ class Link:
         while True:
             try:
                 connection = await self._connect()
-            except (*SILENCE, TimeoutError) as error:
+            except SILENCE as error:
                 reraise_own_cancellation(error)
                 log.warning("no connection to RabbitMQ at %s: %s", self.address, reason(error))
                 await self._change(None, reason(error))
@@ -119,7 +117,7 @@ class Link:
         return connection
 
     async def _declare(self, connection: AbstractConnection) -> None:
-        channel = await connection.channel(publisher_confirms=False)
+        channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
         await self._layout.declare(channel)
         await channel.close()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Coroutine, Sequence
 
 from aiormq import AMQPError, ChannelPreconditionFailed, DeliveryError, spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from freehold.buses.rabbitmq.layout import Layout
+from freehold.buses.rabbitmq.layout import PATIENCE, Layout
 from freehold.buses.rabbitmq.link import SILENCE, Link, leave, reason, reraise_own_cancellation
 from freehold.model.envelope import CONTENT_TYPE, Envelope
 from freehold.model.errors import BusUnavailable, Refused
@@ -17,6 +18,8 @@ from freehold.model.errors import BusUnavailable, Refused
 TOPIC = "topic"
 _LIMIT = re.compile(r"larger than .*max(?:imum)? size (\d+)")
 _DURABLE = 2
+STALL = 60.0
+log = logging.getLogger(__name__)
 
 
 class Publisher:
@@ -32,6 +35,8 @@ class Publisher:
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
         self._largest: int | None = None
+        self._answered_at = 0.0
+        self._watching: asyncio.Task[None] | None = None
         self._out: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -58,6 +63,9 @@ class Publisher:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _open(self) -> AbstractChannel:
         if self._closed:
@@ -66,7 +74,7 @@ class Publisher:
             if self._channel is None or self._channel.is_closed:
                 connection = await self._link.connection()
                 try:
-                    self._channel = await connection.channel(on_return_raises=False)
+                    self._channel = await connection.channel(on_return_raises=False, timeout=PATIENCE)
                 except SILENCE as error:
                     reraise_own_cancellation(error)
                     raise BusUnavailable(f"RabbitMQ at {self._link.address}: {reason(error)}") from None
@@ -74,15 +82,34 @@ class Publisher:
 
     def _start(self, sending: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Tasks begin in the order in which they were made, and the channel takes them in that order."""
+        if not self._out:
+            self._answered_at = asyncio.get_running_loop().time()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
         task = asyncio.create_task(sending)
         self._out.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        self._answered_at = asyncio.get_running_loop().time()
         self._out.discard(task)
         if not task.cancelled():
             task.exception()  # it may be that nobody asks any more
+
+    async def _watch(self) -> None:
+        """A broker that answers nothing for long, be it short of memory or of a majority, is asked anew."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(STALL / 4)
+            if self._out and self._channel is not None and loop.time() - self._answered_at > STALL:
+                log.error(
+                    "RabbitMQ at %s has confirmed none of %d events for %d s: look for its alarms and for queues "
+                    "that have no leader", self._link.address, len(self._out), STALL,
+                )  # fmt: skip
+                async with self._opening:
+                    channel, self._channel = self._channel, None
+                    await leave(channel)
 
     async def _send(self, channel: AbstractChannel, event: Envelope) -> None:
         body = event.to_wire()
