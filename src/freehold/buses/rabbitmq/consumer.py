@@ -18,15 +18,19 @@ from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 
 from freehold.buses.rabbitmq.intake import Ending, Intake, Unreadable
 from freehold.buses.rabbitmq.layout import PATIENCE, Layout
-from freehold.buses.rabbitmq.link import SILENCE, WAITS, Link, leave, reason, reraise_own_cancellation
+from freehold.buses.rabbitmq.link import SILENCE, WAITS, Link, leave, open_channel, reason, reraise_own_cancellation
 from freehold.model.envelope import Envelope
 from freehold.model.errors import BusUnavailable
 from freehold.model.ports import Deliver
 
 log = logging.getLogger(__name__)
 SettingAside = Callable[[str, DeliveredMessage, Unreadable], Awaitable[None]]
-SETTLE = 5.0
 BALANCE = 1.0
+"""Seconds between two looks at how many processes there are."""
+SETTLE = 2.0
+"""Seconds that a queue stands still until what is at work has ended, so that it can go to another process …"""
+UNSETTLED = 60.0
+"""… and seconds until that is tried again when something took longer."""
 
 
 class Consumer:
@@ -39,6 +43,7 @@ class Consumer:
         self._set_aside = set_aside
         self._prefetch = prefetch
         self._intake: Intake | None = None
+        self._stays_until = 0.0
 
     @property
     def active_since(self) -> float | None:
@@ -66,7 +71,7 @@ class Consumer:
 
     def give_up(self) -> None:
         """Let the next in line have the queue, as soon as nothing of it is at work."""
-        if self._intake is not None:
+        if self._intake is not None and asyncio.get_running_loop().time() >= self._stays_until:
             self._intake.end("given up")
 
     async def rest(self, drain: float) -> None:
@@ -76,7 +81,7 @@ class Consumer:
 
     async def _consume(self, connection: AbstractConnection) -> Ending:
         """Until the channel is lost, the queue is given up, or a delivery failed."""
-        channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
+        channel = await open_channel(connection)
         intake = self._intake = Intake(channel, self._deliver, self._keep)
         acknowledging = asyncio.create_task(intake.acknowledge())
         acknowledging.add_done_callback(lambda _: intake.end("lost"))
@@ -92,7 +97,8 @@ class Consumer:
                 settled = await intake.rest(SETTLE)
                 if ending == "failed" or settled:
                     return ending
-                intake.go_on()  # something takes long; whoever the queue is for will have it another time
+                self._stays_until = asyncio.get_running_loop().time() + UNSETTLED
+                intake.go_on()
         finally:
             self._intake = None
             acknowledging.cancel()
@@ -176,7 +182,7 @@ class Member:
             await asyncio.sleep(BALANCE)
 
     async def _count(self, connection: AbstractConnection) -> None:
-        channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
+        channel = await open_channel(connection)
         try:
             await channel.basic_consume(self._line, _ignore, timeout=PATIENCE)
             while True:

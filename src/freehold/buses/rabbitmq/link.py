@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from itertools import count
 
 import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
@@ -64,7 +65,7 @@ class Link:
         """Raise BusUnavailable unless the broker answers."""
         connection = await self.connection()
         try:
-            channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
+            channel = await open_channel(connection)
             await channel.exchange_declare(self._layout.exchange, passive=True, timeout=PATIENCE)
             await channel.close()
         except SILENCE as error:
@@ -117,7 +118,7 @@ class Link:
         return connection
 
     async def _declare(self, connection: AbstractConnection) -> None:
-        channel = await connection.channel(publisher_confirms=False, timeout=PATIENCE)
+        channel = await open_channel(connection)
         await self._layout.declare(channel)
         await channel.close()
 
@@ -125,6 +126,12 @@ class Link:
         async with self._changed:
             self._connection, self._reason = connection, reason
             self._changed.notify_all()
+
+
+async def open_channel(connection: AbstractConnection, *, confirms: bool = False) -> AbstractChannel:
+    """A channel under the lowest free number: aiormq counts up, and brokers have a limit, of 2047 by default."""
+    number = next(number for number in count(1) if number not in connection.channels)
+    return await connection.channel(number, publisher_confirms=confirms, on_return_raises=False, timeout=PATIENCE)
 
 
 async def leave(channel: AbstractChannel) -> None:

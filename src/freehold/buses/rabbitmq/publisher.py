@@ -10,8 +10,8 @@ from collections.abc import Coroutine, Sequence
 from aiormq import AMQPError, ChannelPreconditionFailed, DeliveryError, spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from freehold.buses.rabbitmq.layout import PATIENCE, Layout
-from freehold.buses.rabbitmq.link import SILENCE, Link, leave, reason, reraise_own_cancellation
+from freehold.buses.rabbitmq.layout import Layout
+from freehold.buses.rabbitmq.link import SILENCE, Link, leave, open_channel, reason, reraise_own_cancellation
 from freehold.model.envelope import CONTENT_TYPE, Envelope
 from freehold.model.errors import BusUnavailable, Refused
 
@@ -74,7 +74,7 @@ class Publisher:
             if self._channel is None or self._channel.is_closed:
                 connection = await self._link.connection()
                 try:
-                    self._channel = await connection.channel(on_return_raises=False, timeout=PATIENCE)
+                    self._channel = await open_channel(connection, confirms=True)
                 except SILENCE as error:
                     reraise_own_cancellation(error)
                     raise BusUnavailable(f"RabbitMQ at {self._link.address}: {reason(error)}") from None
