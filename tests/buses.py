@@ -24,7 +24,7 @@ from freehold.model.topology import Topology
 from tests import servers
 from tests.servers.private import PrivateServer
 
-DEADLINE = float(os.environ.get("DL", "60"))
+DEADLINE = 60.0
 _numbers = itertools.count(1)
 
 

@@ -6,16 +6,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiormq
 import pytest
 from aiormq.abc import AbstractChannel
 
+from freehold import Service, System, Tx, uuid7
 from freehold.buses.factory import open_bus
 from freehold.buses.rabbitmq.layout import Layout
+from freehold.deploy.config import Deployment
+from freehold.deploy.process import Process
 from freehold.model.errors import BusUnavailable, ConfigurationError
 from freehold.model.topology import Topology
 from tests.buses import DEADLINE, Buses, Group, event, number, opened, publish, some, subscribe, system
+from tests.conformance.shop import Placed
 
 
 @pytest.fixture
@@ -245,3 +250,27 @@ async def test_a_queue_whose_events_take_long_goes_on_though_another_process_sho
     assert asyncio.get_running_loop().time() - began < 5
     assert other.deliveries == []
     slow.release()
+
+
+async def test_a_whole_system_runs_over_it(tmp_path: Path) -> None:
+    orders, payments = Service("orders", publishes=[Placed]), Service("payments")
+    seen, all_seen = list[int](), asyncio.Event()
+
+    @payments.on(Placed)
+    async def pay(placed: Placed, tx: Tx) -> None:
+        seen.append(placed.number)
+        if len(seen) == 10:
+            all_seen.set()
+
+    whole = System(system().system, services=[orders, payments])
+    topology = Topology.of(whole, partitions=2)
+    async with opened("rabbitmq", topology) as buses:
+        deployment = Deployment(bus=buses.url, partitions=2, data=tmp_path)
+        assert buses.url not in repr(deployment)
+        async with Process(whole, deployment) as process:
+            await process.bus.ping()
+            async with process.units["orders"].host.work().transaction() as tx:
+                tx.publish(*(Placed(order_id=uuid7(), number=number) for number in range(10)))
+            async with asyncio.timeout(DEADLINE):
+                await all_seen.wait()
+    assert sorted(seen) == list(range(10))
