@@ -21,7 +21,7 @@ from freehold.model.topology import PARTITIONS, Topology
 PATIENCE = 10.0
 """Seconds that the broker may take to answer anything."""
 QUORUM: dict[str, FieldValue] = {"x-queue-type": "quorum"}
-# Without a limit what is given back goes to the end of the queue, behind later events of its key.
+# Newer brokers drop what was given back twenty times, and without a limit put what they give back themselves last.
 ORDERED: dict[str, FieldValue] = QUORUM | {"x-single-active-consumer": True, "x-delivery-limit": 2**31 - 1}
 
 
