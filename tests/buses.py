@@ -49,6 +49,7 @@ class Features:
 
 FEATURES = {
     "local": Features(),
+    "rabbitmq": Features(keeps=True, shares=True, restarts=True, limits=True),
     "kafka": Features(keeps=True, shares=True, restarts=True, limits=True, rereads=True),
 }
 KINDS = tuple(FEATURES)
@@ -74,6 +75,10 @@ class Broker(Protocol):
         """The URL under which this system meets no other's topics."""
         ...
 
+    async def settle(self) -> None:
+        """Wait until what was declared outlives a kill."""
+        ...
+
     async def forget(self, url: str, topology: Topology) -> None:
         """Delete what a system left at the broker."""
         ...
@@ -89,6 +94,9 @@ class LocalBroker:
     def alone(self, url: str, topology: Topology) -> str:
         return url
 
+    async def settle(self) -> None:
+        pass
+
     async def forget(self, url: str, topology: Topology) -> None:
         pass
 
@@ -102,6 +110,10 @@ class RabbitBroker:
 
     def alone(self, url: str, topology: Topology) -> str:
         return url
+
+    async def settle(self) -> None:
+        # RabbitMQ 3.10 writes down new quorum queues up to three seconds later, and killed before that never finds them.
+        await asyncio.sleep(4)
 
     async def forget(self, url: str, topology: Topology) -> None:
         from freehold.buses.rabbitmq import forget
@@ -118,6 +130,9 @@ class KafkaBroker:
 
     def alone(self, url: str, topology: Topology) -> str:
         return f"{url}/{topology.system}"
+
+    async def settle(self) -> None:
+        pass
 
     async def forget(self, url: str, topology: Topology) -> None:
         """The topics, with what could not be read; an empty group goes by itself."""

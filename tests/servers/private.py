@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 START_SECONDS = 60
-_PARENT = ThreadPoolExecutor(1)
-"""Starts the servers: to Linux the thread is the parent with which they end, and a test's own threads end with it."""
+# Programs end with the thread that started them, so it must be one that lives as long as this process.
+_spawner = ThreadPoolExecutor(1)
 
 
 class PrivateServer:
@@ -87,7 +87,7 @@ class PrivateServer:
         self._end(signal.SIGKILL)
 
     def resume(self) -> None:
-        """Start it again at the same address, unless it runs."""
+        """Start it again at the same address, if it does not run."""
         if self._process is not None and self._process.poll() is None:
             return
         self._start()
@@ -121,13 +121,16 @@ class PrivateServer:
         return path
 
     def _start(self) -> None:
+        self._process = self.spawn(*self.command())
+
+    def spawn(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        """Start a program as the server's user, with its environment and into its log; it ends with this process."""
         with (self.folder / "log").open("ab") as output:
-            begin = partial(
-                subprocess.Popen,
-                self.command(), stdout=output, stderr=output, cwd="/", env={**os.environ, **self.environment()},
-                preexec_fn=partial(end_with_parent, self.stop_signal), **self._identity(),
-            )  # fmt: skip
-            self._process = _PARENT.submit(begin).result()
+            return _spawner.submit(
+                subprocess.Popen, command, stdout=output, stderr=output, cwd="/",
+                env={**os.environ, **self.environment()},
+                preexec_fn=partial(_end_with_parent, self.stop_signal), **self._identity(),
+            ).result()  # fmt: skip
 
     def _comes_up(self) -> bool:
         deadline = time.monotonic() + START_SECONDS
@@ -187,7 +190,7 @@ def _user(names: Sequence[str], what: str) -> pwd.struct_passwd | None:
     raise RuntimeError(f"{what} does not run as root, and there is no user {' or '.join(names)}. Add one.")
 
 
-def end_with_parent(how: signal.Signals) -> None:
+def _end_with_parent(how: signal.Signals) -> None:
     """A test run that is killed takes its servers with it (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, how)

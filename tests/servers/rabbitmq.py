@@ -7,10 +7,9 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
-from tests.servers.private import PrivateServer, end_with_parent, free_port, install
+from tests.servers.private import PrivateServer, free_port, install
 
 LARGEST_MESSAGE = 4_000_000
 
@@ -74,11 +73,7 @@ class RabbitMQ(PrivateServer):
 
     def _start(self) -> None:
         if self._mapper is None:  # in the foreground: the one that the broker would start outlives it
-            self._mapper = subprocess.Popen(
-                [_epmd()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
-                env={**os.environ, **self.environment()},
-                preexec_fn=partial(end_with_parent, self.stop_signal), **self._identity(),  # noqa: PLW1509
-            )  # fmt: skip
+            self._mapper = self.spawn(_epmd())
         super()._start()
 
 

@@ -82,7 +82,9 @@ def test_partitions_can_be_set_for_all_topics_and_for_one() -> None:
     assert topology.width("stock") == 2
 
 
-@pytest.mark.parametrize(("by_topic", "told"), [({"order": 3}, "names order"), ({"orders": 0}, "orders would have 0")])
+@pytest.mark.parametrize(
+    ("by_topic", "told"), [({"order": 3}, "names order"), ({"orders": 0}, "topics.orders: would have 0")]
+)
 def test_numbers_that_cannot_be_right_are_refused(by_topic: dict[str, int], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         Topology.of(shop(), by_topic=by_topic)

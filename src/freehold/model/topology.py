@@ -50,12 +50,12 @@ class Topology:
         numbers = dict.fromkeys(sorted(topics), partitions) | dict(by_topic or {})
         if unknown := sorted(numbers.keys() - topics):
             raise ConfigurationError(
-                "partitions", f"names {', '.join(unknown)}, which {system.name} does not have",
+                "topics", f"names {', '.join(unknown)}, which {system.name} does not have",
                 f"Its topics: {', '.join(sorted(topics)) or 'none'}",
             )  # fmt: skip
         if wrong := sorted(topic for topic, number in numbers.items() if number < 1):
             raise ConfigurationError(
-                "partitions", f"{wrong[0]} would have {numbers[wrong[0]]}", "A topic needs 1 at least"
+                f"topics.{wrong[0]}", f"would have {numbers[wrong[0]]} partitions", "A topic needs 1 at least"
             )
         return cls(system.name, numbers, {group: taken for group, taken in groups.items() if taken})
 
