@@ -101,8 +101,8 @@ class Kafka(PrivateServer):
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
-            "broker.session.timeout.ms": 6000,  # how long a broker that was killed must wait for itself
-            "broker.heartbeat.interval.ms": 1000,
+            "broker.session.timeout.ms": 3000,  # how long a broker that was killed must wait for itself
+            "broker.heartbeat.interval.ms": 500,
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
         }  # fmt: skip
         return self.write("server.properties", "".join(f"{name}={value}\n" for name, value in settings.items()))

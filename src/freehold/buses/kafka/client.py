@@ -13,7 +13,7 @@ _CLIENTS.setLevel(logging.CRITICAL + 1)
 
 OWN: dict[str, Any] = {
     "client.id": "freehold",
-    "reconnect.backoff.ms": 500,  # a consumer halves it, and knocks 20 times a second with the client's default
+    "reconnect.backoff.ms": 300,  # half of it lies between two connections, also when a broker shuts the door at once
     "reconnect.backoff.max.ms": 1000,  # a broker that comes back is noticed soon
     "socket.keepalive.enable": True,
     "log_level": 0,  # what is worth knowing arrives as an error too, and once
