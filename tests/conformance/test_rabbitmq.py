@@ -152,6 +152,19 @@ async def test_an_event_that_fails_again_and_again_stays_where_it_is(
     assert max(connection.channels) < 10, "channel numbers grow, and a broker has 2047"
 
 
+async def test_closing_ends_whatever_it_is_doing(buses: Buses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiormq makes other errors of some cancellations, and a task that takes them for a lost channel goes on for ever."""
+    monkeypatch.setattr("freehold.buses.rabbitmq.consumer.BALANCE", 0.001)
+    await publish(buses.open(), [event(0)])
+    for turn in range(60):
+        bus = buses.open()
+        await subscribe(bus, buses.topology, "payments", Group())
+        await bus.ping()
+        await asyncio.sleep(turn / 1000)
+        async with asyncio.timeout(10):
+            await bus.close()
+
+
 async def test_types_that_a_group_no_longer_takes_count_as_done(buses: Buses) -> None:
     await publish(buses.open(), [event(0), event(1)])
     payments = Group()

@@ -18,7 +18,7 @@ from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 
 from freehold.buses.rabbitmq.intake import Ending, Intake, Unreadable
 from freehold.buses.rabbitmq.layout import PATIENCE, Layout
-from freehold.buses.rabbitmq.link import SILENCE, WAITS, Link, leave, open_channel, reason, reraise_own_cancellation
+from freehold.buses.rabbitmq.link import SILENCE, WAITS, Link, end, heed_cancellation, leave, open_channel, reason
 from freehold.model.envelope import Envelope
 from freehold.model.errors import BusUnavailable
 from freehold.model.ports import Deliver
@@ -60,7 +60,7 @@ class Consumer:
                 if await self._consume(connection) == "given up":
                     continue
             except (*SILENCE, BusUnavailable) as error:
-                reraise_own_cancellation(error)
+                heed_cancellation()
                 log.warning("the consumer of %s is lost: %s", self._queue, reason(error))
             except Exception:
                 log.exception("the consumer of %s stumbled and starts over", self._queue)
@@ -152,9 +152,7 @@ class Member:
     async def close(self, drain: float) -> None:
         """Finish what is at work within so many seconds, and give back the rest."""
         await asyncio.gather(*(consumer.rest(drain) for consumer in self._consumers))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def _offer(self, event: Envelope) -> asyncio.Future[None]:
         """Deliver, unless it still is with the group from before the connection was lost: then wait for that."""
@@ -177,8 +175,10 @@ class Member:
             try:
                 await self._count(connection)
             except (*SILENCE, BusUnavailable) as error:
-                reraise_own_cancellation(error)
+                heed_cancellation()
                 log.debug("%s: the processes are not counted: %s", self._line, reason(error))
+            except Exception:
+                log.exception("%s: the processes are not counted", self._line)
             await asyncio.sleep(BALANCE)
 
     async def _count(self, connection: AbstractConnection) -> None:

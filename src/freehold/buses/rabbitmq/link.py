@@ -69,15 +69,14 @@ class Link:
             await channel.exchange_declare(self._layout.exchange, passive=True, timeout=PATIENCE)
             await channel.close()
         except SILENCE as error:
-            reraise_own_cancellation(error)
+            heed_cancellation()
             raise BusUnavailable(f"RabbitMQ at {self.address}: {reason(error)}") from None
 
     async def close(self) -> None:
         """Disconnect for good."""
         self._closed = True
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await end(self._keeper)
         if self._connection is not None:
             await self._connection.close()
         await self._change(None, "closed")
@@ -93,8 +92,11 @@ class Link:
             try:
                 connection = await self._connect()
             except SILENCE as error:
-                reraise_own_cancellation(error)
+                heed_cancellation()
                 log.warning("no connection to RabbitMQ at %s: %s", self.address, reason(error))
+                await self._change(None, reason(error))
+            except Exception as error:
+                log.exception("the connection to RabbitMQ at %s stumbled and starts over", self.address)
                 await self._change(None, reason(error))
             else:
                 since = loop.time()
@@ -138,15 +140,29 @@ async def leave(channel: AbstractChannel) -> None:
     """Close a channel that may be gone already."""
     try:
         await channel.close()
-    except SILENCE as error:
-        reraise_own_cancellation(error)
+    except SILENCE:
+        heed_cancellation()
 
 
-def reraise_own_cancellation(error: BaseException) -> None:
-    """Raise the error when it is this task that somebody cancelled, and not a future that aiormq gave up."""
+def heed_cancellation() -> None:
+    """Raise CancelledError when somebody has cancelled this task.
+
+    Asked after each of aiormq's errors: it cancels futures of its own, and makes other errors of a cancellation.
+    """
     task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-        raise error
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel the tasks until they have ended.
+
+    A cancellation that meets the end of what a task waits for is lost, in asyncio.wait_for before Python 3.12.
+    """
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=PATIENCE / 2)
 
 
 def reason(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from aiormq import AMQPError, ChannelPreconditionFailed, DeliveryError, spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from freehold.buses.rabbitmq.layout import Layout
-from freehold.buses.rabbitmq.link import SILENCE, Link, leave, open_channel, reason, reraise_own_cancellation
+from freehold.buses.rabbitmq.link import SILENCE, Link, end, heed_cancellation, leave, open_channel, reason
 from freehold.model.envelope import CONTENT_TYPE, Envelope
 from freehold.model.errors import BusUnavailable, Refused
 
@@ -60,12 +60,9 @@ class Publisher:
         self._closed = True
         if self._out:
             _, late = await asyncio.wait(self._out, timeout=drain)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(*late)
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await end(self._watching)
 
     async def _open(self) -> AbstractChannel:
         if self._closed:
@@ -76,7 +73,7 @@ class Publisher:
                 try:
                     self._channel = await open_channel(connection, confirms=True)
                 except SILENCE as error:
-                    reraise_own_cancellation(error)
+                    heed_cancellation()
                     raise BusUnavailable(f"RabbitMQ at {self._link.address}: {reason(error)}") from None
             return self._channel
 
@@ -140,7 +137,7 @@ class Publisher:
         except ValueError as error:
             raise Refused(str(error)) from None
         except SILENCE as error:
-            reraise_own_cancellation(error)
+            heed_cancellation()
             raise BusUnavailable(f"RabbitMQ at {self._link.address}: {reason(error)}") from None
         return isinstance(answer, DeliveredMessage)
 
@@ -158,8 +155,8 @@ class Publisher:
             self._channel = None
             try:
                 await self._link.declare()
-            except SILENCE as error:
-                reraise_own_cancellation(error)
+            except SILENCE:
+                heed_cancellation()
 
 
 def _properties(headers: dict[str, str], kind: str | None = None) -> spec.Basic.Properties:
