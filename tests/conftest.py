@@ -19,7 +19,8 @@ SERVER_KINDS = tuple(kind for kind in KINDS if kind != "sqlite")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without FREEHOLD_MATRIX=full, each test that runs on every kind runs on SQLite and on one of the server's layouts.
 
-    Which one is chosen by the test's name, so that all are met by every suite. The summary counts what was left out.
+    Which one is chosen by the test's name, so that all are met by every suite. Brokers are met on SQLite. The summary
+    counts what was left out.
     """
     if FULL:
         return
@@ -29,7 +30,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kind, name = kind_of(item), getattr(item, "originalname", "")
         chosen = SERVER_KINDS[zlib.crc32(name.encode()) % len(SERVER_KINDS)]
         on_all = all((item.location[0], name, each) in every for each in SERVER_KINDS)
-        (left if kind in SERVER_KINDS and on_all and kind != chosen else kept).append(item)
+        elsewhere = kind in SERVER_KINDS and bus_of(item) != "local"
+        (left if kind in SERVER_KINDS and (elsewhere or (on_all and kind != chosen)) else kept).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
 
@@ -44,6 +46,12 @@ def kind_of(item: pytest.Item) -> str:
     """The engine kind that a test runs on; empty for one that needs no database."""
     call = getattr(item, "callspec", None)
     return str(call.params.get("engine_kind", "")) if call is not None else ""
+
+
+def bus_of(item: pytest.Item) -> str:
+    """The bus kind that a test runs on."""
+    call = getattr(item, "callspec", None)
+    return str(call.params.get("bus_kind", "local")) if call is not None else "local"
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +79,13 @@ def mariadb_url() -> str:
 def engine_kind(request: pytest.FixtureRequest) -> str:
     """Each way to keep services' data apart."""
     kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def bus_kind(request: pytest.FixtureRequest) -> str:
+    """The local bus; tests that run on others name them."""
+    kind: str = getattr(request, "param", "local")
     return kind
 
 

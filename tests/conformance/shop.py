@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,14 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from freehold import Event, Portable, Retry, Service, System, Tx, uuid7
-from freehold.buses.local import LocalBus
 from freehold.deploy.unit import Unit
+from freehold.model.envelope import Envelope
+from freehold.model.ports import Bus, Deliver
+from freehold.model.topology import Topology
 from freehold.runtime.host import Host
 from freehold.runtime.relay import RelaySettings
 from freehold.testing import ManualClock
+from tests.buses import Buses, system
 from tests.databases import Databases
 
 DEADLINE = 30.0
@@ -62,13 +66,59 @@ class Taken(StockBase):
     number: Mapped[int]
 
 
-class Shop:
-    """The services of one test with their units, on fresh databases."""
+class Watched:
+    """A bus that knows when everything that was published has been dealt with by every group of this process."""
 
-    def __init__(self, databases: Databases, clock: ManualClock) -> None:
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._taken: list[tuple[str, frozenset[str]]] = []
+        self._expected = self._ended = 0
+        self._moved = asyncio.Event()
+
+    async def publish(self, events: Sequence[Envelope]) -> Sequence[asyncio.Future[None]]:
+        answers = await self._bus.publish(events)
+        for event, answer in zip(events, answers, strict=True):
+            answer.add_done_callback(lambda done, kind=event.type: self._published(kind, done))
+        return answers
+
+    async def subscribe(self, group: str, events: Sequence[str], topics: Sequence[str], deliver: Deliver) -> None:
+        def watch(event: Envelope) -> asyncio.Future[None]:
+            ended = deliver(event)
+            ended.add_done_callback(self._delivered)
+            return ended
+
+        self._taken.append((group, frozenset(events)))
+        await self._bus.subscribe(group, events, topics, watch)
+
+    async def ping(self) -> None:
+        await self._bus.ping()
+
+    async def close(self) -> None:
+        await self._bus.close()
+
+    async def until_delivered(self) -> None:
+        while self._ended < self._expected:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _published(self, kind: str, done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._expected += sum(kind in kinds for _, kinds in self._taken)
+
+    def _delivered(self, ended: asyncio.Future[None]) -> None:
+        self._ended += 1
+        self._moved.set()
+
+
+class Shop:
+    """The services of one test with their units, on fresh databases and a bus of this kind."""
+
+    def __init__(self, databases: Databases, clock: ManualClock, bus_kind: str = "local") -> None:
         self.databases = databases
         self.clock = clock
-        self.bus = LocalBus()
+        self._bus_kind = bus_kind
+        self._buses: Buses | None = None
+        self._bus: Bus | None = None
         self.curable = False
         self.failures: list[int] = []
         self.orders = Service("orders", tables=OrdersBase, publishes=[Placed])
@@ -77,6 +127,18 @@ class Shop:
         self.system = System("shop", services=[self.orders, self.payments, self.stock])
         self.units: dict[str, Unit] = {}
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def bus(self) -> Bus:
+        """Opened when it is first used, when every handler is declared."""
+        if self._bus is None:
+            self._buses = Buses(self._bus_kind, replace(Topology.of(self.system, partitions=4), system=system().system))
+            self._bus = Watched(self._buses.open())
+        return self._bus
+
+    @bus.setter
+    def bus(self, bus: Bus) -> None:
+        self._bus = bus
 
     def handle(
         self, name: str, *, batch: int | None = None, before: Callable[..., Awaitable[None]] | None = None, **how: Any
@@ -120,6 +182,8 @@ class Shop:
     async def settle(self) -> None:
         async with asyncio.timeout(DEADLINE):
             await self.units["orders"].host.outbox.until_drained()
+            if isinstance(self._bus, Watched):
+                await self._bus.until_delivered()
 
     async def retry(self, **parts: float) -> None:
         """Move the clock and retry what is parked."""
@@ -141,11 +205,13 @@ class Shop:
     async def stop(self) -> None:
         for unit in self.units.values():
             await unit.stop()
+        if self._buses is not None:
+            await self._buses.close()
 
 
 @asynccontextmanager
-async def open_shop(databases: Databases) -> AsyncIterator[Shop]:
-    shop = Shop(databases, ManualClock())
+async def open_shop(databases: Databases, bus_kind: str = "local") -> AsyncIterator[Shop]:
+    shop = Shop(databases, ManualClock(), bus_kind)
     try:
         yield shop
     finally:

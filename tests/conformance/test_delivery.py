@@ -14,19 +14,23 @@ from sqlalchemy import insert, select, update
 from freehold import Problem, Retry, Tx, uuid7
 from freehold.runtime.relay import Relay
 from freehold.testing import Crash, crash_at
+from tests.buses import KINDS
 from tests.conformance.shop import Order, Placed, Seen, Shop, Taken, open_shop, placed
 from tests.databases import Databases
 
+on_every_bus = pytest.mark.parametrize("bus_kind", KINDS, indirect=True)
+
 
 @pytest.fixture
-async def shop(databases: Databases) -> AsyncIterator[Shop]:
-    async with open_shop(databases) as opened:
+async def shop(databases: Databases, bus_kind: str) -> AsyncIterator[Shop]:
+    async with open_shop(databases, bus_kind) as opened:
         yield opened
 
 
 # --- G1: published if and only if committed -------------------------------------------------------------------------------
 
 
+@on_every_bus
 async def test_a_commit_publishes_and_a_rollback_does_not(shop: Shop) -> None:
     shop.handle("pay")
     await shop.start()
@@ -59,6 +63,7 @@ async def test_a_problem_that_keeps_its_effects_publishes(shop: Shop) -> None:
     assert await shop.seen() == [1]
 
 
+@on_every_bus
 async def test_late_commits_are_found_in_every_interleaving(shop: Shop) -> None:
     """Transactions take their numbers in one order and commit in another, while the relay is at work."""
     shop.handle("pay", batch=100)
@@ -94,6 +99,7 @@ async def test_late_commits_are_found_in_every_interleaving(shop: Shop) -> None:
 # --- G4: order of a key ---------------------------------------------------------------------------------------------------
 
 
+@on_every_bus
 async def test_events_of_one_aggregate_keep_the_order_of_its_lock(shop: Shop) -> None:
     shop.handle("pay")
     await shop.start()
@@ -147,6 +153,7 @@ async def test_a_slow_key_does_not_hold_up_the_others(shop: Shop) -> None:
 # --- G3: once for each consumer -------------------------------------------------------------------------------------------
 
 
+@on_every_bus
 async def test_one_event_reaches_two_handlers_of_a_service_and_two_services(shop: Shop) -> None:
     shop.handle("first")
     shop.handle("second")
@@ -164,6 +171,7 @@ async def test_one_event_reaches_two_handlers_of_a_service_and_two_services(shop
     assert await shop.count("stock", Taken) == 1
 
 
+@on_every_bus
 async def test_the_same_event_delivered_again_has_no_second_effect(shop: Shop) -> None:
     shop.handle("pay")
     shop.handle("pay in batches", batch=10)
@@ -203,6 +211,7 @@ async def test_a_crash_inside_the_handlers_transaction_leaves_neither_mark_nor_e
 # --- G5: nothing is dropped -----------------------------------------------------------------------------------------------
 
 
+@on_every_bus
 @pytest.mark.parametrize("batch", [None, 10])
 async def test_a_poison_event_is_parked_with_later_events_of_its_key_behind_it(shop: Shop, batch: int | None) -> None:
     shop.handle("pay", batch=batch)
@@ -224,6 +233,7 @@ async def test_a_poison_event_is_parked_with_later_events_of_its_key_behind_it(s
     assert await shop.count("payments", shop.units["payments"].host.tables.parked) == 0
 
 
+@on_every_bus
 async def test_a_dead_event_lets_its_key_proceed_and_is_replayed_once(shop: Shop) -> None:
     shop.handle("pay")
     await shop.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, text, update
@@ -31,6 +32,7 @@ class TestBus:
         self.published: list[int] = []
         self.answer: Callable[[int], BaseException | None] = lambda number: None
         self.silent: set[int] = set()
+        self.unanswered: list[asyncio.Future[None]] = []
 
     async def publish(self, events: Sequence[Envelope]) -> Sequence[asyncio.Future[None]]:
         futures = []
@@ -40,7 +42,7 @@ class TestBus:
             self.published.append(number)
             error = self.answer(number)
             if number in self.silent:
-                pass
+                self.unanswered.append(future)
             elif error is not None:
                 future.set_exception(error)
             else:
@@ -147,6 +149,30 @@ async def test_a_bus_that_goes_away_costs_no_retry_and_gets_everything_later(sho
     await shop.settle()
     assert await pending(shop) == 0
     assert await unit.dead_letters.list() == []
+
+
+async def test_an_event_that_is_claimed_while_an_earlier_one_fails_does_not_overtake_it(shop: Shop) -> None:
+    unit = await shop.add(shop.orders, **FAST)
+    key, claim = uuid7(), unit.relay._claim
+    bus(shop).silent = {1}
+
+    async def claim_and_fail(flight: Any) -> list[Envelope]:
+        claimed = await claim(flight)
+        if claimed and 1 in bus(shop).published:  # the second event; the first fails before this one is handed over
+            bus(shop).silent.clear()
+            (first,) = bus(shop).unanswered
+            if not first.done():
+                first.set_exception(BusUnavailable("gone"))
+                await asyncio.sleep(0)
+        return claimed
+
+    unit.relay._claim = claim_and_fail  # type: ignore[method-assign]
+    await shop.publish(placed(1, key))
+    unit.start(timers=False)
+    await until(lambda: 1 in bus(shop).published)
+    await shop.publish(placed(2, key))
+    await shop.settle()
+    assert bus(shop).published == [1, 1, 2]
 
 
 async def test_nothing_counts_as_drained_while_an_answer_is_out(shop: Shop) -> None:

@@ -91,7 +91,7 @@ FILES = {
     "port of the wrong type": ("[deploy.default]\nport = 'http'\n", ["port", "integer", "FREEHOLD_PORT"]),
     "port out of range": ("[deploy.default]\nport = 65536\n", ["port", "65535", "FREEHOLD_PORT"]),
     "unknown layout": ("[deploy.default]\nlayout = 'sharded'\n", ["layout", "embedded", "FREEHOLD_LAYOUT"]),
-    "unknown bus": ("[deploy.default]\nbus = 'kafka://k:9092'\n", ["bus", "kafka://k:9092", "local://"]),
+    "unknown bus": ("[deploy.default]\nbus = 'redis://k:9092'\n", ["bus", "local://", "amqp://"]),
     "unreadable address": ("[deploy.default.services.auth]\ndatabase = 'auth db'\n", ["database", "postgresql://"]),
     "unknown database": (
         "[deploy.default.services.payment]\ndatabase = 'oracle://s3cret@x/y'\n",

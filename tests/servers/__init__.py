@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from tests.servers.kafka import Kafka
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
+from tests.servers.rabbitmq import RabbitMQ
 
 
 @cache
@@ -22,3 +24,27 @@ def postgres_admin_url() -> str:
 def mariadb_admin_url() -> str:
     """An administrator's URL: that of FREEHOLD_TEST_MARIADB, or of a private server that ends with this process."""
     return os.environ.get("FREEHOLD_TEST_MARIADB") or MariaDB().url
+
+
+@cache
+def rabbitmq() -> RabbitMQ:
+    """A private broker that ends with this process: tests may stop and kill it."""
+    return RabbitMQ()
+
+
+@cache
+def rabbitmq_url() -> str:
+    """A broker's URL: that of FREEHOLD_TEST_RABBITMQ, or of the private one."""
+    return os.environ.get("FREEHOLD_TEST_RABBITMQ") or rabbitmq().url
+
+
+@cache
+def kafka() -> Kafka:
+    """A private broker that ends with this process: tests may stop and kill it."""
+    return Kafka()
+
+
+@cache
+def kafka_url() -> str:
+    """A broker's URL: that of FREEHOLD_TEST_KAFKA, or of the private one."""
+    return os.environ.get("FREEHOLD_TEST_KAFKA") or kafka().url

@@ -6,7 +6,12 @@ from contextlib import suppress
 
 from tests import servers
 
-KINDS = {"postgres": servers.postgres_admin_url, "mariadb": servers.mariadb_admin_url}
+KINDS = {
+    "postgres": servers.postgres_admin_url,
+    "mariadb": servers.mariadb_admin_url,
+    "rabbitmq": servers.rabbitmq_url,
+    "kafka": servers.kafka_url,
+}
 
 if len(sys.argv) != 2 or sys.argv[1] not in KINDS:
     sys.exit(f"usage: python -m tests.servers {'|'.join(KINDS)}")

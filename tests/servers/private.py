@@ -14,11 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 START_SECONDS = 60
+# Programs end with the thread that started them, so it must be one that lives as long as this process.
+_spawner = ThreadPoolExecutor(1)
 
 
 class PrivateServer:
@@ -84,7 +87,9 @@ class PrivateServer:
         self._end(signal.SIGKILL)
 
     def resume(self) -> None:
-        """Start it again at the same address."""
+        """Start it again at the same address, if it does not run."""
+        if self._process is not None and self._process.poll() is None:
+            return
         self._start()
         if not self._comes_up():
             raise RuntimeError(f"{self.name} did not start again:\n{self.log()}")
@@ -116,11 +121,16 @@ class PrivateServer:
         return path
 
     def _start(self) -> None:
+        self._process = self.spawn(*self.command())
+
+    def spawn(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        """Start a program as the server's user, with its environment and into its log; it ends with this process."""
         with (self.folder / "log").open("ab") as output:
-            self._process = subprocess.Popen(
-                self.command(), stdout=output, stderr=output, cwd="/", env={**os.environ, **self.environment()},
-                preexec_fn=partial(_end_with_parent, self.stop_signal), **self._identity(),  # noqa: PLW1509
-            )  # fmt: skip
+            return _spawner.submit(
+                subprocess.Popen, command, stdout=output, stderr=output, cwd="/",
+                env={**os.environ, **self.environment()},
+                preexec_fn=partial(_end_with_parent, self.stop_signal), **self._identity(),
+            ).result()  # fmt: skip
 
     def _comes_up(self) -> bool:
         deadline = time.monotonic() + START_SECONDS

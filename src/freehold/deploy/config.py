@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from freehold.buses.factory import SCHEMES
 from freehold.model.errors import ConfigurationError
 from freehold.model.system import System
+from freehold.model.topology import PARTITIONS
 
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
@@ -39,12 +41,15 @@ class Deployment(BaseModel):
     `layout`: `embedded` keeps a SQLite file for each service in `data`; `schemas` one PostgreSQL database with a
     schema and a role for each; `databases` a database and a role for each. The latter two are made on the server that
     the variable FREEHOLD_DATABASE_SERVER names (an administrator's URL), unless a service names its own `database`.
+    `partitions` is how many each topic has at a broker, unless `topics` gives one another number.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     layout: Layout = "embedded"
-    bus: str = "local://"
+    bus: str = Field(default="local://", repr=False)  # may hold a password
+    partitions: int = Field(default=PARTITIONS, ge=1)
+    topics: dict[str, int] = Field(default_factory=dict)
     data: Path = Path(".freehold")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -58,8 +63,8 @@ class Deployment(BaseModel):
     @field_validator("bus")
     @classmethod
     def _known_bus(cls, value: str) -> str:
-        if value != "local://":
-            raise ValueError(f"{value!r} is not a bus that this version has; use 'local://'")
+        if not value.startswith(SCHEMES):
+            raise ValueError(f"is no address of a bus that this version has; it begins with {' or '.join(SCHEMES)}")
         return value
 
     def service(self, name: str) -> ServiceDeployment:

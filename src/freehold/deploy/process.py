@@ -1,6 +1,4 @@
-"""A whole system in one process: every service on its own database, the local bus between them, the gateway in
-front.
-"""
+"""A whole system in one process: every service on its own database, a bus between them, the gateway in front."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from freehold.buses.local import LocalBus
+from freehold.buses.factory import open_bus
 from freehold.deploy.config import Deployment
 from freehold.deploy.databases import data_folder, open_databases, reach
 from freehold.deploy.identities import Identities
@@ -22,6 +20,7 @@ from freehold.http import Draining, gateway_app, service_app
 from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Clock, DataFolder, Engine, SystemClock
 from freehold.model.system import System
+from freehold.model.topology import Topology
 from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
@@ -61,7 +60,8 @@ class Process:
         self.deployment = deployment
         self.clock: Clock = clock or SystemClock()
         self.units: dict[str, Unit] = {}
-        self.bus = LocalBus()
+        topology = Topology.of(system, partitions=deployment.partitions, by_topic=deployment.topics)
+        self.bus = open_bus(deployment.bus, topology)
         self.draining = Draining()
         self._given = given or {}
         self._timers = timers
@@ -158,7 +158,10 @@ class Process:
         )
 
     async def settle(self) -> None:
-        """Wait until every committed event is handled or parked, and every one that followed from it."""
+        """Wait until every committed event is handled or parked, and every one that followed from it.
+
+        On a broker, which answers before anybody has handled an event: until the broker has them.
+        """
         outboxes = [unit.host.outbox for unit in self.units.values()]
         before = None
         while before != (commits := [outbox.commits for outbox in outboxes]):

@@ -53,7 +53,13 @@ class Envelope:
         try:
             document = json.loads(body)
             known = ("id", "source", "type", "time", "partitionkey", "data")
-            event_id, source, kind, time, key, data = (document[name] for name in known)
+            event_id, source, kind, moment, key, data = (document[name] for name in known)
+            headers = {name: document[name] for name in EXTENSIONS if name in document}
+            time = datetime.fromisoformat(moment)
+            if not all(isinstance(text, str) for text in (source, kind, key, *headers.values())):
+                raise ValueError("source, type, partitionkey and the extensions are texts")
+            if time.tzinfo is None:
+                raise ValueError(f"time {moment!r} has no offset")
             return cls(
                 event_id=UUID(event_id),
                 type=kind,
@@ -61,9 +67,9 @@ class Envelope:
                 source=source,
                 topic=topic,
                 key=key,
-                time=datetime.fromisoformat(time),
+                time=time,
                 payload=json.dumps(data),
-                headers={name: document[name] for name in EXTENSIONS if name in document},
+                headers=headers,
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"not a CloudEvents document with the members Freehold writes: {error!r}") from error

@@ -32,6 +32,8 @@ from freehold.runtime.tables import LONG
 from freehold.runtime.unreadable import set_aside
 
 log = logging.getLogger(__name__)
+SHORTEST_WAIT, LONGEST_WAIT, LONGEST_WAIT_FOR_BUS = 0.05, 5.0, 1.0
+"""Seconds before the relay starts over: doubled until something is published again."""
 _CLAIMED = ("event_id", "event_type", "version", "topic", "partition_key", "created_at", "payload", "headers", "seq")
 _HEADERS = 1 + _CLAIMED.index("headers")  # behind the count
 
@@ -125,22 +127,25 @@ class Relay:
         self._refusals: dict[tuple[str, str], _Refusal] = {}
         self._claiming = host.engine.prepare(self._claim_statement())
         self._marking = host.engine.prepare(self._mark_statement())
+        self._moved = False
         self.holding = False
 
     async def run(self) -> None:
         """Work until cancelled. Survives a bus and a database that go away for a while."""
-        wait = 0.05
+        wait = SHORTEST_WAIT
         while True:
+            longest = LONGEST_WAIT
             try:
                 before = self._lease.epoch
                 if await self._lease.acquire():
                     if before is None or self._lease.epoch != before + 1:
                         await self._take_over()
+                        wait = SHORTEST_WAIT
                     self.holding = True
-                    wait = 0.05
                     await self._pump()
             except BusUnavailable as error:
                 log.warning("%s: the bus is away: %s", self._host.service.name, error)
+                longest = LONGEST_WAIT_FOR_BUS
             except Exception as error:
                 if not (self._host.engine.is_unavailable(error) or self._host.engine.is_conflict(error)):
                     log.exception("%s: the relay stumbled and starts over", self._host.service.name)
@@ -148,7 +153,8 @@ class Relay:
                     log.warning("%s: the database is away: %s", self._host.service.name, type(error).__name__)
             finally:
                 self.holding = False
-            wait = min(wait * 2, 5.0)
+            wait = SHORTEST_WAIT if self._moved else min(wait * 2, longest)
+            self._moved = False
             await asyncio.sleep(random.uniform(wait / 2, wait))
 
     async def claim(self) -> bool:
@@ -179,9 +185,9 @@ class Relay:
                 renew_at = loop.time() + self._lease.ttl.total_seconds() / 3
             commits = self._host.outbox.commits
             claimed = await self._claim(flight)
-            if claimed:
+            if claimed and not flight.down:  # what failed meanwhile comes before them
                 await self._publish(claimed, flight)
-            elif not flight.out and not self._refusals:
+            elif not (claimed or flight.down or flight.out or self._refusals):
                 self._host.outbox.drained(commits)
             await self._rest(flight, busy=bool(claimed))
             if self._is_due(flight) and not await self._settle(flight):
@@ -344,6 +350,7 @@ class Relay:
             for envelope, error in refused:
                 held &= await self._refuse(connection, envelope, error)
         faultpoints.reach("mark.after")
+        self._moved = True
         if held:
             METRICS.published(self._host.service.name, [envelope.type for envelope in safe])
         for envelope in (*safe, *(envelope for envelope, _ in refused)):
