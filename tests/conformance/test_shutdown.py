@@ -24,6 +24,9 @@ from freehold.runtime.host import Host
 from freehold.runtime.transaction import MisuseError
 from tests.conformance.shop import DEADLINE, OrdersBase, PaymentsBase, Placed, Seen, open_shop, placed
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G2")
 
 
 def shop_system(gate: asyncio.Event | None = None) -> System:
@@ -147,9 +150,7 @@ async def test_leases_are_free_for_another_process_at_once(databases: Databases,
             pass
 
 
-@pytest.mark.parametrize(
-    "engine_kind", ["postgres-schemas", "mariadb"], indirect=True
-)  # SQLite opens without leaving the task
+@on_engines("postgres-schemas", "mariadb", why="SQLite opens without leaving the task")
 async def test_two_tasks_cannot_open_one_transaction_twice(databases: Databases) -> None:
     async with open_shop(databases) as shop:
         host: Host = (await shop.add(shop.payments)).host

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from freehold import User
 from freehold.identity import KeyRing, TokenIssuer
-from tests.databases import FULL, Databases
+from tests.databases import Databases
+from tests.matrix import FULL
 from tests.systems.booking_rush.bad_input import JSON, Operation, Scene, faults, misfits
 from tests.systems.booking_rush.stage import open_stage
 

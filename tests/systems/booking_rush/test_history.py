@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from systems.booking_rush.booking import inventory
-from tests.databases import FULL, Databases
+from tests.databases import Databases
+from tests.matrix import FULL
 from tests.systems.booking_rush.history import History
 from tests.systems.booking_rush.stage import Seats, open_stage
 
