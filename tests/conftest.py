@@ -12,6 +12,7 @@ import pytest
 from tests.databases import Databases
 from tests.matrix import BUSES, ENGINES, Matrix
 from tests.servers import mariadb_admin_url, postgres_admin_url
+from tests.servers.ahead import Ahead
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         config.addinivalue_line("markers", mark)
     config.pluginmanager.register(Matrix(), "matrix")
+    config.pluginmanager.register(Ahead(), "servers")
 
 
 def pytest_collection_finish() -> None:

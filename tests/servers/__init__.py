@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 
 from tests.servers.kafka import Kafka
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.times import cache
 
 
 @cache
