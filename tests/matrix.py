@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeVar
@@ -39,6 +39,8 @@ ROWS = {
     "jobs": "one process runs each",
     "coalescing": "many calls, one commit",
 }
+USUAL = (1, 3)
+"""On how many engines a whole system's test runs, usually and in a full run, when it does not say so itself."""
 NOTHING = "-"
 """The name of the column of tests that no bus can touch, and of those that need no engine."""
 
@@ -99,7 +101,7 @@ class Case:
             engine=engine,
             bus=bus,
             variant=" ".join(f"{name}:{call.indices[name]}" for name in sorted(given)) if call is not None else "",
-            engines=None if guarantee else (share.args if share else (2, len(ENGINES))),
+            engines=None if guarantee else (share.args if share else USUAL),
             why=tuple(mark.args[0] for mark in item.iter_markers("only")),
         )
 
@@ -119,23 +121,28 @@ def suite(path: str) -> str:
 
 def chosen(cases: Sequence[Case], *, full: bool = FULL) -> set[int]:
     """The numbers of the cases that a run has."""
-    taken = {n for n, case in enumerate(cases) if case.engines is not None and _has(case, full=full, among=cases)}
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        kinds[case.test].add(case.engine)
+    taken = {n for n, case in enumerate(cases) if case.engines is not None and _has(case, full=full, among=kinds)}
     pairs = [n for n, case in enumerate(cases) if case.engines is None]
     return taken | (set(pairs) if full else pairwise({n: cases[n] for n in pairs}))
 
 
-def _has(case: Case, *, full: bool, among: Sequence[Case]) -> bool:
-    """Whether a whole system's test runs on this engine: on SQLite and on so many others, chosen by its name."""
+def _has(case: Case, *, full: bool, among: Mapping[str, set[str]]) -> bool:
+    """Whether a whole system's test runs on this engine."""
     assert case.engines is not None
-    many = case.engines[full]
-    if case.engine not in ENGINES or many >= len(ENGINES):
-        return True
-    kinds = sorted({each.engine for each in among if each.test == case.test}, key=ENGINES.index)
-    by_name = sorted(kinds, key=lambda kind: zlib.crc32(f"{case.test} {kind}".encode()))
-    if many > 1 and ENGINES[0] in kinds:
-        by_name.remove(ENGINES[0])
-        by_name.insert(0, ENGINES[0])
-    return case.engine in by_name[:many]
+    return case.engine in few(case.test, among[case.test], case.engines[full])
+
+
+def few(test: str, kinds: Collection[str], many: int) -> Sequence[str]:
+    """So many of the engines, chosen by the test's name: different databases before two layouts of one, SQLite first."""
+    by_name = sorted(kinds, key=lambda kind: zlib.crc32(f"{test} {kind}".encode()))
+    if many > 1:
+        by_name.sort(key=lambda kind: kind != ENGINES[0])
+        databases = {kind.partition("-")[0]: kind for kind in reversed(by_name)}
+        by_name.sort(key=lambda kind: kind not in databases.values())
+    return by_name[:many]
 
 
 def pairwise(cases: dict[int, Case]) -> set[int]:
@@ -239,11 +246,14 @@ class Table:
         found = [[str(self.cells.get((row, *column), Cell())) for column in columns] for row in rows]
         labels = ["no bus" if bus == NOTHING else bus for _, bus in columns]
         widths = [max(map(len, cells)) for cells in zip(labels, *found, strict=True)]
-        groups: dict[str, int] = defaultdict(int)
-        for (engine, _), width in zip(columns, widths, strict=True):
-            groups[engine] += width + 2
+        titles = {engine: "no engine" if engine == NOTHING else engine for engine, _ in columns}
+        last = {engine: n for n, (engine, _) in enumerate(columns)}
+        for engine, title in titles.items():
+            room = sum(width + 2 for (each, _), width in zip(columns, widths, strict=True) if each == engine)
+            widths[last[engine]] += max(0, len(title) + 1 - room)
+            titles[engine] = f"| {title:<{max(room, len(title) + 1)}}"
         margin = " " * max(map(len, names))
-        yield margin + "".join(f"| {'no engine' if each == NOTHING else each:<{groups[each]}}" for each in groups)
+        yield margin + "".join(titles.values())
         for name, cells in zip(["", *names], [labels, *found], strict=True):
             line = f"{name:<{len(margin)}}"
             for n, (cell, width) in enumerate(zip(cells, widths, strict=True)):

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from tests.matrix import BUSES, ENGINES, NOTHING, Case, Table, check, chosen, pairwise, restrictions, suite
+from tests.matrix import BUSES, ENGINES, NOTHING, Case, Table, check, chosen, few, pairwise, restrictions, suite
 
 
 def cases(
@@ -66,6 +66,15 @@ def test_a_whole_system_runs_on_as_many_engines_as_it_says(engines: tuple[int, i
         assert len(met) == count
         assert count == 1 or "sqlite" in met
     assert {case.engine for case in run} == set(ENGINES)
+
+
+def test_three_engines_are_three_databases() -> None:
+    for number in range(20):
+        one, two, three = few(f"test {number}", ENGINES, 3)
+        assert one == "sqlite"
+        assert {two.partition("-")[0], three.partition("-")[0]} == {"postgres", "mariadb"}
+    assert set(few("test", ENGINES, 4)) == set(ENGINES)
+    assert few("test", ["mariadb"], 1) == ["mariadb"]
 
 
 def test_a_test_that_is_not_everywhere_must_say_why() -> None:
