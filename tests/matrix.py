@@ -75,7 +75,8 @@ class Case:
         bus: NOTHING when none touches it.
         variant: its other parameters.
         engines: on how many engines it runs usually and in a full run; None when its cells are pairwise.
-        why: reasons for which it does not run everywhere.
+        only: the engines or buses that it runs on, when it does not run on all.
+        why: the reason for that.
     """
 
     test: str
@@ -84,7 +85,8 @@ class Case:
     bus: str = NOTHING
     variant: str = ""
     engines: tuple[int, int] | None = None
-    why: tuple[str, ...] = ()
+    only: str = ""
+    why: str = ""
 
     @classmethod
     def of(cls, item: pytest.Item) -> Case:
@@ -102,12 +104,22 @@ class Case:
             bus=bus,
             variant=" ".join(f"{name}:{call.indices[name]}" for name in sorted(given)) if call is not None else "",
             engines=None if guarantee else (share.args if share else USUAL),
-            why=tuple(mark.args[0] for mark in item.iter_markers("only")),
+            only=", ".join(_kinds(item)),
+            why=next((mark.args[0] for mark in item.iter_markers("only")), ""),
         )
 
     @property
     def in_matrix(self) -> bool:
         return (self.engine, self.bus) != (NOTHING, NOTHING)
+
+
+def _kinds(item: pytest.Item) -> Sequence[str]:
+    """Where the test runs as its marks say it, whatever else was collected."""
+    for mark in item.iter_markers("parametrize"):
+        if mark.args[0] in ("engine_kind", "bus_kind"):
+            return tuple(mark.args[1])
+    fixed = item.get_closest_marker("cell")
+    return tuple(fixed.kwargs.values()) if fixed else ()
 
 
 def suite(path: str) -> str:
@@ -186,24 +198,9 @@ def _times(met: Counter[tuple[str, str, str]], case: Case) -> int:
 
 def restrictions(cases: Sequence[Case]) -> tuple[dict[tuple[str, str], int], list[str]]:
     """For each reason and where its tests run, how many there are; and the tests that tell no reason."""
-    by_test: dict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        if case.in_matrix and case.engines is None:
-            by_test[case.test].append(case)
-    told: Counter[tuple[str, str]] = Counter()
-    silent = []
-    for test, its in by_test.items():
-        engines, buses = {case.engine for case in its}, {case.bus for case in its}
-        some = [
-            ", ".join(sorted(kinds, key=every.index))
-            for kinds, every in ((engines, ENGINES), (buses, BUSES))
-            if NOTHING not in kinds and kinds != set(every)
-        ]
-        if some and not its[0].why:
-            silent.append(test)
-        for where, why in zip(some, its[0].why, strict=False):
-            told[why, where] += 1
-    return dict(told), silent
+    limited = {case.test: (case.why, case.only) for case in cases if case.only and case.engines is None}
+    silent = [test for test, (why, _) in limited.items() if not why]
+    return dict(Counter(limited.values())), silent
 
 
 # --- the table ------------------------------------------------------------------------------------------------------------
