@@ -10,13 +10,12 @@ import httpx
 
 from freehold.http.caller import HttpCaller
 from freehold.identity import JwksKeys, ServiceTokens
-from freehold.model.errors import Unavailable
 from freehold.model.ports import Clock
 from freehold.model.system import System
 
 JWKS = "/.well-known/jwks.json"
 CONNECTIONS = 200
-FETCH_SECONDS = 5.0
+FETCH_SECONDS, FETCH_PAUSE = 5.0, 1.0
 
 
 class Neighbours:
@@ -33,7 +32,7 @@ class Neighbours:
         # Kept shorter than the other side keeps them, or a request meets a connection that is being closed.
         pool = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=50, keepalive_expiry=4)
         self._client = httpx.AsyncClient(limits=pool, trust_env=False)
-        self.keys = {name: JwksKeys(self._fetching(address), clock=clock) for name, address in addresses.items()}
+        self.keys = {name: self._keys_at(address, clock) for name, address in addresses.items()}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -49,7 +48,7 @@ class Neighbours:
 
         async def check() -> None:
             if not self.keys[name].known:
-                raise Unavailable(f"the keys of {name} at {self.addresses[name]} were never fetched")
+                await self.keys[name].refresh()
 
         return check
 
@@ -60,11 +59,11 @@ class Neighbours:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._client.aclose()
 
-    def _fetching(self, address: str) -> Callable[[], Awaitable[Mapping[str, Any]]]:
+    def _keys_at(self, address: str, clock: Clock) -> JwksKeys:
         async def fetch() -> Mapping[str, Any]:
             answer = await self._client.get(address.rstrip("/") + JWKS, timeout=FETCH_SECONDS)
             answer.raise_for_status()
             document: Mapping[str, Any] = answer.json()
             return document
 
-        return fetch
+        return JwksKeys(fetch, minimum_interval=FETCH_PAUSE, clock=clock)
