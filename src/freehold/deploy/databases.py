@@ -23,15 +23,29 @@ async def open_databases(system: System, deployment: Deployment) -> Mapping[str,
     Raises:
         ConfigurationError: a layout that needs a server, and none is named.
     """
+    return await _databases(system, deployment, make=True)
+
+
+async def find_databases(system: System, deployment: Deployment) -> Mapping[str, str]:
+    """The same addresses, whether there is anything at them or not: nothing is made, and no right is put in order.
+
+    Raises:
+        ConfigurationError: a layout that needs a server, and none is named.
+    """
+    return await _databases(system, deployment, make=False)
+
+
+async def _databases(system: System, deployment: Deployment, *, make: bool) -> Mapping[str, str]:
     named = {s.name: url for s in system.services if (url := deployment.service(s.name).database)}
     missing = [service for service in system.services if service.name not in named]
     if not missing:
         return named
     if deployment.layout == "embedded":
         folder = data_folder(system, deployment)
-        make_folder(folder)
+        if make:
+            make_folder(folder)
         return {**{s.name: f"sqlite:///{folder / s.database}.sqlite" for s in missing}, **named}
-    return {**await _provision(system, deployment, missing), **named}
+    return {**await _on_server(system, deployment, missing, make=make), **named}
 
 
 async def reach(engine: Engine, service: str) -> None:
@@ -58,9 +72,11 @@ def data_folder(system: System, deployment: Deployment) -> Path:
     return deployment.data.absolute() / system.name
 
 
-async def _provision(system: System, deployment: Deployment, services: list[Service]) -> Mapping[str, str]:
+async def _on_server(
+    system: System, deployment: Deployment, services: list[Service], *, make: bool
+) -> Mapping[str, str]:
     from freehold.engines.factory import parse_url
-    from freehold.engines.provision import Account, provision_databases, provision_schemas
+    from freehold.engines.provision import Account, account_url, provision_databases, provision_schemas
 
     server = os.environ.get(SERVER)
     if not server:
@@ -87,7 +103,10 @@ async def _provision(system: System, deployment: Deployment, services: list[Serv
         )
         for s in services
     ]
-    if mysql:
+    if not make:
+        shared = system.name if schemas else None
+        urls = {account.role: account_url(parse_url(server), account, shared) for account in accounts}
+    elif mysql:
         from freehold.engines import provision_mysql
 
         urls = await provision_mysql.provision_databases(server, accounts)
