@@ -25,6 +25,7 @@ from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
+from freehold.stores import open_store
 
 
 class Process:
@@ -62,6 +63,7 @@ class Process:
         self.units: dict[str, Unit] = {}
         topology = Topology.of(system, partitions=deployment.partitions, by_topic=deployment.topics)
         self.bus = open_bus(deployment.bus, topology)
+        self.store = open_store(deployment.store, system.name)
         self.draining = Draining()
         self._given = given or {}
         self._timers = timers
@@ -118,6 +120,7 @@ class Process:
             given = {
                 **settings[service.name],
                 **self._identities.given(service.name),
+                **self.store.shelf(service.name).given(),
                 DataFolder: DataFolder(data_folder(self.system, self.deployment)),
                 **self._given,
             }
@@ -145,6 +148,7 @@ class Process:
                 service_verifier=self._identities.service_verifier(name),
                 key_ring=self._identities.users if name == self.system.auth else None,
                 bus=self.bus,
+                checks={"store": self.store.ping},
                 draining=self.draining,
             )
             for name, unit in self.units.items()
@@ -152,6 +156,7 @@ class Process:
         return gateway_app(
             self.system,
             self.apps,
+            rate_limits=self.store.shelf("gateway").rate_limits,
             limited=self.deployment.rate_limits,
             queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
             draining=self.draining,
@@ -177,6 +182,7 @@ class Process:
             if self._lock is not None:
                 stack.callback(self._lock.release)
                 self._lock = None
+            stack.push_async_callback(self.store.close)
             stack.push_async_callback(self.bus.close)
             for engine in engines.values():
                 stack.push_async_callback(engine.close)
