@@ -14,6 +14,7 @@ from freehold.buses.factory import SCHEMES
 from freehold.model.errors import ConfigurationError
 from freehold.model.system import System
 from freehold.model.topology import PARTITIONS
+from freehold.stores.store import SCHEMES as STORES
 
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
@@ -55,6 +56,7 @@ class Deployment(BaseModel):
     bus: str = Field(default="local://", repr=False)  # may hold a password
     partitions: int = Field(default=PARTITIONS, ge=1)
     topics: dict[str, int] = Field(default_factory=dict)
+    store: str = Field(default="memory://", repr=False)  # may hold a password
     data: Path = Path(".freehold")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -70,6 +72,13 @@ class Deployment(BaseModel):
     def _known_bus(cls, value: str) -> str:
         if not value.startswith(SCHEMES):
             raise ValueError(f"is no address of a bus that this version has; it begins with {' or '.join(SCHEMES)}")
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if not value.startswith(STORES):
+            raise ValueError(f"is no address of a store; it begins with {' or '.join(STORES)}")
         return value
 
     def service(self, name: str) -> ServiceDeployment:

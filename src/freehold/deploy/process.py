@@ -28,6 +28,7 @@ from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
+from freehold.stores import open_store
 
 PARTS = ("http", *BACKGROUND)
 LOCAL_BUS = "local://"
@@ -79,6 +80,7 @@ class Process:
         self.clock: Clock = clock or SystemClock()
         self.units: dict[str, Unit] = {}
         self.bus = self._open_bus()
+        self.store = open_store(deployment.store, system.name)
         self.draining = Draining()
         self._parts = parts
         self._given = given or {}
@@ -164,6 +166,7 @@ class Process:
             given = {
                 **settings[service.name],
                 **self._identities.given(service.name),
+                **self.store.shelf(service.name).given(),
                 DataFolder: DataFolder(data_folder(self.system, self.deployment)),
                 **self._given,
             }
@@ -183,7 +186,7 @@ class Process:
 
     def _service_app(self, unit: Unit) -> ServiceApp | HealthApp:
         name, host = unit.host.service.name, unit.host
-        checks: dict[str, Check] = {}
+        checks: dict[str, Check] = {"store": self.store.ping}
         if self._neighbours is not None and self.system.auth in self._neighbours.keys:
             checks[f"keys of {self.system.auth}"] = self._neighbours.knows(self.system.auth)
         if "http" not in self._parts:
@@ -204,6 +207,7 @@ class Process:
         self._entrance = gateway_app(
             self.system,
             {**self.apps, **(self._neighbours.addresses if self._neighbours else {})},
+            rate_limits=self.store.shelf("gateway").rate_limits,
             limited=self.deployment.rate_limits,
             queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
             draining=self.draining,
@@ -230,6 +234,7 @@ class Process:
             if self._lock is not None:
                 stack.callback(self._lock.release)
                 self._lock = None
+            stack.push_async_callback(self.store.close)
             stack.push_async_callback(self.bus.close)
             if self._neighbours is not None:
                 stack.push_async_callback(self._neighbours.close)
