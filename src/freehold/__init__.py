@@ -93,6 +93,9 @@ if TYPE_CHECKING:
     from freehold.runtime.paging import page_of as page_of
     from freehold.runtime.transaction import Tx as Tx
     from freehold.runtime.work import Work as Work
+    from freehold.stores.objects.store import Download as Download
+    from freehold.stores.objects.store import ObjectInfo as ObjectInfo
+    from freehold.stores.objects.store import Objects as Objects
 
 _ROOMS = {
     "deploy.standalone": "Inbox Outbox delivery",
@@ -126,6 +129,7 @@ _ROOMS = {
     "runtime.paging": "Listing Page Paging list_rows page_of",
     "runtime.transaction": "Tx",
     "runtime.work": "Work",
+    "stores.objects.store": "Download ObjectInfo Objects",
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

@@ -24,7 +24,13 @@ from freehold.runtime.tables import FrameworkTables
 from tests.docs.documents import DOCS, ROOT
 
 REFERENCE = DOCS / "reference"
-FOR_DEVELOPERS = {"FREEHOLD_TEST_POSTGRES", "FREEHOLD_TEST_RABBITMQ", "FREEHOLD_TEST_KAFKA", "FREEHOLD_MATRIX"}
+FOR_DEVELOPERS = {
+    "FREEHOLD_TEST_POSTGRES",
+    "FREEHOLD_TEST_RABBITMQ",
+    "FREEHOLD_TEST_KAFKA",
+    "FREEHOLD_TEST_S3",
+    "FREEHOLD_MATRIX",
+}
 CODE = re.compile(r"`([^`]+)`")
 
 

@@ -11,6 +11,7 @@ KINDS = {
     "mariadb": servers.mariadb_admin_url,
     "rabbitmq": servers.rabbitmq_url,
     "kafka": servers.kafka_url,
+    "s3": servers.s3_url,
 }
 
 if len(sys.argv) != 2 or sys.argv[1] not in KINDS:

@@ -14,6 +14,7 @@ from freehold.buses.factory import SCHEMES
 from freehold.model.errors import ConfigurationError
 from freehold.model.system import System
 from freehold.model.topology import PARTITIONS
+from freehold.stores import objects
 
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
@@ -41,6 +42,7 @@ class Deployment(BaseModel):
     `layout`: `embedded` keeps a SQLite file for each service in `data`; `schemas` one PostgreSQL database with a
     schema and a role for each; `databases` a database and a role for each. The latter two are made on the server that
     the variable FREEHOLD_DATABASE_SERVER names (an administrator's URL), unless a service names its own `database`.
+    `objects` is a folder or a bucket; empty: the folder `objects` in the data folder.
     `partitions` is how many each topic has at a broker, unless `topics` gives one another number.
     """
 
@@ -50,6 +52,7 @@ class Deployment(BaseModel):
     bus: str = Field(default="local://", repr=False)  # may hold a password
     partitions: int = Field(default=PARTITIONS, ge=1)
     topics: dict[str, int] = Field(default_factory=dict)
+    objects: str = ""
     data: Path = Path(".freehold")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -65,6 +68,13 @@ class Deployment(BaseModel):
     def _known_bus(cls, value: str) -> str:
         if not value.startswith(SCHEMES):
             raise ValueError(f"is no address of a bus that this version has; it begins with {' or '.join(SCHEMES)}")
+        return value
+
+    @field_validator("objects")
+    @classmethod
+    def _known_objects(cls, value: str) -> str:
+        if value and not value.startswith(objects.SCHEMES):
+            raise ValueError(f"is no address of objects; it begins with {' or '.join(objects.SCHEMES)}")
         return value
 
     def service(self, name: str) -> ServiceDeployment:

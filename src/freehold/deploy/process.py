@@ -13,6 +13,7 @@ from freehold.deploy.config import Deployment
 from freehold.deploy.databases import data_folder, open_databases, reach
 from freehold.deploy.identities import Identities
 from freehold.deploy.lock import FolderLock
+from freehold.deploy.objects import deployed_objects, gateway_objects, object_checks
 from freehold.deploy.settings import read_settings
 from freehold.deploy.unit import Unit
 from freehold.engines import open_engine
@@ -25,6 +26,7 @@ from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
+from freehold.stores.objects import Objects
 
 
 class Process:
@@ -78,6 +80,7 @@ class Process:
         try:
             engines = await self._open_engines()
             self._identities = Identities.open(self.system, folder, self.clock)
+            self._objects = deployed_objects(self.deployment, folder, self.clock)
             await self._open_units(engines, settings, self._lock)
             await asyncio.gather(*map(self._claim, self.units.values()))
             self.app = self._gateway()
@@ -119,6 +122,7 @@ class Process:
                 **settings[service.name],
                 **self._identities.given(service.name),
                 DataFolder: DataFolder(data_folder(self.system, self.deployment)),
+                Objects: self._objects,
                 **self._given,
             }
             engine = engines[service.name]
@@ -145,6 +149,7 @@ class Process:
                 service_verifier=self._identities.service_verifier(name),
                 key_ring=self._identities.users if name == self.system.auth else None,
                 bus=self.bus,
+                checks=object_checks(unit.host.service, self._objects),
                 draining=self.draining,
             )
             for name, unit in self.units.items()
@@ -154,6 +159,7 @@ class Process:
             self.apps,
             limited=self.deployment.rate_limits,
             queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
+            objects=gateway_objects(self.system, self._objects),
             draining=self.draining,
         )
 

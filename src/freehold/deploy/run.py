@@ -33,10 +33,11 @@ async def run(
     """
     listening = listen(deployment.host, deployment.port)
     try:
-        async with Process(system, deployment) as process:
+        host, port = listening.getsockname()[:2]
+        # Presigned URLs name the port, which may have been 0: any.
+        async with Process(system, deployment.model_copy(update={"port": port})) as process:
             if demo and system.data_sets:
                 await load(process, "demo", progress)
-            host, port = listening.getsockname()[:2]
             address = f"http://{host}:{port}"
             await serve(
                 process.app,
