@@ -23,7 +23,6 @@ from tests.servers import s3_url
 from tests.unit.http.servers import serving
 
 KINDS = ("folder", "bucket", "bucket with a prefix")
-SECRET = b"a secret of this test"
 MEBIBYTE = 1024 * 1024
 ODD_KEYS = ("plain", "a b/ü+&=;@'(1)!.txt", "deep/er/and/deeper/x.tar.gz", "日本/雪", "100,00 $")
 BAD_KEYS = (
@@ -57,7 +56,7 @@ async def objects(url: str) -> AsyncIterator[Objects]:
             await gateway(scope, receive, send)
 
         base = await stack.enter_async_context(serving(answer))
-        opened = open_objects(url, secret=lambda: SECRET, public=base)
+        opened = open_objects(url, public=base)
         gateway = gateway_app(system, {}, objects=opened)
         stack.push_async_callback(gateway.aclose)
         yield opened
@@ -298,7 +297,7 @@ async def body():
         yield bytes(1024 * 1024)
 
 async def main():
-    objects = open_objects(sys.argv[1], secret=lambda: b"")
+    objects = open_objects(sys.argv[1])
     await objects.put("small", b"x")
     before = peak()
     await objects.put("large", body())
@@ -322,7 +321,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("kind", ["bucket"], indirect=True)
 async def test_a_server_that_is_away_is_told_as_such(url: str) -> None:
     path = url.partition("?")[0]
-    objects = open_objects(f"{path}?endpoint=http://127.0.0.1:9&region=eu-north-1", secret=lambda: b"")
+    objects = open_objects(f"{path}?endpoint=http://127.0.0.1:9&region=eu-north-1")
     async with asyncio.timeout(60):
         for call in (objects.get("x"), objects.head("x"), objects.put("x", b""), objects.delete("x"), objects.ping()):
             with pytest.raises(Unavailable, match="cannot be reached"):
@@ -338,7 +337,7 @@ async def test_what_the_server_refuses_is_told_without_the_secret(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "quite-another-secret")
     else:
         url = url.replace(f"s3://{urlsplit(url).netloc}/", "s3://no-such-bucket/")
-    objects = open_objects(url, secret=lambda: b"")
+    objects = open_objects(url)
     with pytest.raises(Unavailable) as refused:
         await objects.ping()
     assert "quite-another-secret" not in str(refused.value)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from freehold.deploy.config import Deployment
-from freehold.deploy.secrets import derive, open_secret
+from freehold.deploy.config import GATEWAY, Deployment
 from freehold.model.ports import Clock
 from freehold.model.service import Service
 from freehold.model.system import System
@@ -14,21 +13,17 @@ from freehold.runtime.injection import anyone_takes
 from freehold.stores.objects import Objects, open_objects
 
 
-def deployed_objects(deployment: Deployment, folder: Path, clock: Clock) -> Objects:
+def deployed_objects(system: System, deployment: Deployment, folder: Path, clock: Clock) -> Objects:
     """The deployment's objects; nothing is opened before somebody uses them.
 
     Args:
+        system: whose gateway answers presigned URLs of objects in a folder.
         deployment: says where they are.
-        folder: the system's data folder: they are in it by default, and so may the secret be.
+        folder: the system's data folder; they are in it by default.
         clock: where the time comes from.
     """
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(deployment.host, deployment.host)  # noqa: S104 - not bound here
-    return open_objects(
-        deployment.objects or (folder / "objects").as_uri(),
-        secret=lambda: derive(open_secret(folder), "objects").encode(),
-        public=f"http://{host}:{deployment.port}",
-        clock=clock,
-    )
+    url = deployment.objects or (folder / "objects").as_uri()
+    return open_objects(url, public=deployment.address(system, GATEWAY), clock=clock)
 
 
 def gateway_objects(system: System, objects: Objects) -> Objects | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from freehold import Objects, Service, System, public, user
-from freehold.deploy.config import Deployment
+from freehold.deploy.config import Deployment, ServiceDeployment
 from freehold.http import gateway_app
 from freehold.stores.objects.folder import FolderObjects
 from freehold.testing import ManualClock, World
@@ -25,9 +26,7 @@ class Served:
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
         self.folder = folder
-        self.objects = FolderObjects(
-            folder, secret=lambda: b"a secret", public=BASE, largest_upload=LARGEST, clock=self.clock
-        )
+        self.objects = FolderObjects(folder, public=BASE, largest_upload=LARGEST, clock=self.clock)
         system = System("shop", services=[Service("orders")])
         self.gateway = gateway_app(system, {}, objects=self.objects)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.gateway), base_url=BASE)
@@ -63,10 +62,15 @@ async def test_a_forged_url_and_an_expired_one_are_problems(served: Served) -> N
     assert is_problem(await served.http.get(url), 403, "URL_EXPIRED")
 
 
-async def test_the_secret_decides(served: Served, tmp_path: Path) -> None:
-    other = FolderObjects(tmp_path / "inside/objects", secret=lambda: b"another", public=BASE, clock=served.clock)
-    await other.put("x", b"x")
+async def test_the_folders_key_decides(served: Served, tmp_path: Path) -> None:
+    same, other = (
+        FolderObjects(tmp_path / name, public=BASE, clock=served.clock) for name in ("inside/objects", "other")
+    )
+    await same.put("x", b"x")
+    assert (await served.http.get(await same.presign("x"))).content == b"x"
     assert is_problem(await served.http.get(await other.presign("x")), 403, "URL_NOT_SIGNED")
+    key = served.folder / "signing.key"
+    assert (len(key.read_bytes()), key.stat().st_mode & 0o777) == (32, 0o600)
 
 
 async def test_only_get_and_put_are_answered(served: Served) -> None:
@@ -83,6 +87,7 @@ async def test_no_path_leads_out_of_the_folder_even_when_it_is_signed(served: Se
     """A signature for such a key is never given; here it is made by hand, with the secret."""
     (tmp_path / "outside").write_text("secret")
     await served.objects.put("a", b"x")
+    await served.objects.presign("a")  # makes the folder's key
     before = served.files()
     for method in ("GET", "PUT"):
         expires = str(int(served.clock.now().timestamp()) + 60)
@@ -216,10 +221,14 @@ async def test_readiness_asks_where_a_service_takes_objects(tmp_path: Path) -> N
     assert sorted(asked["other"]) == ["bus", "database"]
 
 
-def test_the_address_of_a_deployment_is_that_of_its_gateway(tmp_path: Path) -> None:
+def test_urls_begin_with_the_address_of_the_gateway(tmp_path: Path) -> None:
     from freehold.deploy.objects import deployed_objects
 
-    wide = Deployment(host="0.0.0.0", port=9000, data=tmp_path)
-    named = Deployment(objects=f"{tmp_path.as_uri()}/o?public=https://shop.example/")
-    assert deployed_objects(wide, tmp_path, ManualClock())._public == "http://127.0.0.1:9000"  # type: ignore[attr-defined]
-    assert deployed_objects(named, tmp_path, ManualClock())._public == "https://shop.example"  # type: ignore[attr-defined]
+    system = System("shop", services=[Service("orders")])
+    gateway = {"gateway": ServiceDeployment(address="https://shop.example/")}
+    here, there = (
+        deployed_objects(system, deployment, tmp_path, ManualClock())
+        for deployment in (Deployment(port=9000), Deployment(services=gateway))
+    )
+    assert asyncio.run(here.presign("x")).startswith("http://127.0.0.1:9000/_objects/x?")
+    assert asyncio.run(there.presign("x")).startswith("https://shop.example/_objects/x?")

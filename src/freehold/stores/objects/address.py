@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -12,23 +11,15 @@ from freehold.stores.objects.bucket import BucketObjects
 from freehold.stores.objects.folder import LARGEST_UPLOAD, FolderObjects
 from freehold.stores.objects.store import Objects
 
-_OPTIONS = {"file": ("public", "largest_upload"), "s3": ("endpoint", "region")}
+_OPTIONS = {"file": ("largest_upload",), "s3": ("endpoint", "region")}
 SCHEMES = tuple(f"{scheme}://" for scheme in _OPTIONS)
 
 
-def open_objects(
-    url: str,
-    *,
-    secret: Callable[[], bytes],
-    public: str = "http://127.0.0.1:8080",
-    clock: Clock | None = None,
-) -> Objects:
+def open_objects(url: str, *, public: str = "http://127.0.0.1:8080", clock: Clock | None = None) -> Objects:
     """The store for `file:///folder` or `s3://bucket/prefix?endpoint=…&region=…`; nothing is opened yet.
 
     Args:
-        url: where it is. A folder takes `?public=` (a base URL that wins over the argument) and `?largest_upload=`, in
-            bytes.
-        secret: gives the key that a folder's presigned URLs are signed with.
+        url: where it is. A folder takes `?largest_upload=`: bytes that its presigned URLs take.
         public: base URL of the gateway, which answers a folder's presigned URLs.
         clock: tells when those have expired.
 
@@ -53,23 +44,13 @@ def open_objects(
     if address.scheme == "s3":
         if not address.netloc:
             raise ConfigurationError("objects", "the address names no bucket", "Write it like s3://bucket/prefix")
-        _check_base("endpoint", options.get("endpoint", ""))
+        endpoint = options.get("endpoint", "")
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise ConfigurationError("objects", f"endpoint={endpoint!r} is no URL", "Begin it with http:// or https://")
         return BucketObjects(address.netloc, unquote(address.path).strip("/"), **options)
     if address.netloc or not address.path.startswith("/"):
         raise ConfigurationError("objects", "the address names no folder", "Write it like file:///srv/shop/objects")
-    _check_base("public", options.get("public", ""))
     largest = options.get("largest_upload", str(LARGEST_UPLOAD))
     if not largest.isdecimal():
         raise ConfigurationError("objects", f"largest_upload={largest!r} is no number of bytes", "Write a whole one")
-    return FolderObjects(
-        Path(unquote(address.path)),
-        secret=secret,
-        public=options.get("public") or public,
-        largest_upload=int(largest),
-        clock=clock,
-    )
-
-
-def _check_base(option: str, url: str) -> None:
-    if url and not url.startswith(("http://", "https://")):
-        raise ConfigurationError("objects", f"{option}={url!r} is no URL", "Begin it with http:// or https://")
+    return FolderObjects(Path(unquote(address.path)), public=public, largest_upload=int(largest), clock=clock)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterable, Callable
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterable
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
@@ -28,9 +31,10 @@ LARGEST_UPLOAD = 100 * 1024 * 1024
 class FolderObjects(Objects):
     """Objects in a folder: `content/KEY` holds an object, `types/KEY` its content type.
 
+    Presigned URLs are signed with what `signing.key` holds: whoever may use the folder can sign and verify.
+
     Args:
         folder: made when it is missing.
-        secret: gives the key that presigned URLs are signed with; asked for at the first of them.
         public: base URL under which the gateway is reached, for presigned URLs.
         largest_upload: bytes that a presigned URL takes.
         clock: tells when a presigned URL has expired.
@@ -40,13 +44,11 @@ class FolderObjects(Objects):
         self,
         folder: Path,
         *,
-        secret: Callable[[], bytes],
         public: str,
         largest_upload: int = LARGEST_UPLOAD,
         clock: Clock | None = None,
     ) -> None:
         self._folder = folder
-        self._make_secret = secret
         self._public = public.rstrip("/")
         self._clock: Clock = clock or SystemClock()
         self.largest_upload = largest_upload
@@ -68,7 +70,7 @@ class FolderObjects(Objects):
 
     @cached_property
     def _secret(self) -> bytes:
-        return self._make_secret()
+        return _key_in(self._folder / "signing.key")
 
     def _opened(self, part: str) -> LocalStore:
         store: LocalStore = obstore().store.LocalStore(self._folder / part, mkdir=True)
@@ -111,3 +113,20 @@ class FolderObjects(Objects):
 
     def _signature(self, method: str, key: str, expires: str) -> str:
         return hmac.digest(self._secret, f"{method}\n{expires}\n{key}".encode(), "sha256").hex()
+
+
+def _key_in(file: Path) -> bytes:
+    """The key, made once; all of it or nothing, though several processes begin together or one dies meanwhile."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".signing-")  # readable by its owner only
+        try:
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(secrets.token_bytes(32))
+                opened.flush()
+                os.fsync(descriptor)
+            with suppress(FileExistsError):
+                os.link(draft, file)
+        finally:
+            os.unlink(draft)
+    return file.read_bytes()
