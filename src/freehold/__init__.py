@@ -100,6 +100,9 @@ if TYPE_CHECKING:
     from freehold.stores.counters import Outcome as Outcome
     from freehold.stores.line import Line as Line
     from freehold.stores.line import Place as Place
+    from freehold.stores.objects.store import Download as Download
+    from freehold.stores.objects.store import ObjectInfo as ObjectInfo
+    from freehold.stores.objects.store import Objects as Objects
     from freehold.stores.rate_limits import RateLimits as RateLimits
     from freehold.stores.store import open_store as open_store
 
@@ -140,6 +143,7 @@ _ROOMS = {
     "stores.line": "Line Place",
     "stores.rate_limits": "RateLimits",
     "stores.store": "open_store",
+    "stores.objects.store": "Download ObjectInfo Objects",
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

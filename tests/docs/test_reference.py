@@ -24,7 +24,7 @@ from freehold.runtime.tables import FrameworkTables
 from tests.docs.documents import DOCS, ROOT
 
 REFERENCE = DOCS / "reference"
-FOR_DEVELOPERS = {f"FREEHOLD_TEST_{server}" for server in ("POSTGRES", "RABBITMQ", "KAFKA", "REDIS")} | {
+FOR_DEVELOPERS = {f"FREEHOLD_TEST_{server}" for server in ("POSTGRES", "RABBITMQ", "KAFKA", "REDIS", "S3")} | {
     "FREEHOLD_MATRIX"
 }
 CODE = re.compile(r"`([^`]+)`")
