@@ -273,12 +273,14 @@ class Matrix:
         self._cases: dict[str, Case] = {}
         self._told: dict[tuple[str, str], int] = {}
         self._left = 0
+        self._faults: list[str] = []
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+        self._faults = faults([Case.of(item) for item in items])
+        yield  # others leave out what this run was not asked for
         every = [(item, Case.of(item)) for item in items]
         cases = [case for _, case in every]
-        check(cases)
         self._told = restrictions(cases)[0]
         kept = chosen(cases)
         for case in cases:
@@ -296,8 +298,12 @@ class Matrix:
             cell = self._table.cells[place]
             setattr(cell, report.outcome, getattr(cell, report.outcome) + 1)
 
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._faults and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self._cases or terminalreporter.config.option.collectonly:
+        if not (self._cases or self._faults) or terminalreporter.config.option.collectonly:
             return
         terminalreporter.section("matrix")
         for line in self._table.lines():
@@ -307,15 +313,22 @@ class Matrix:
         )
         for (why, where), count in sorted(self._told.items()):
             terminalreporter.write_line(f"on {where} only: {count} test{'s' * (count > 1)}, because {why}")
+        for fault in self._faults:
+            terminalreporter.write_line(fault, red=True)
         if self._left:
             terminalreporter.write_line(f"{self._left} cells are left to the full run (FREEHOLD_MATRIX=full)")
 
 
-def check(cases: Sequence[Case]) -> None:
-    """Raises pytest.UsageError for a test of a guarantee that names none, or that is not everywhere and tells no reason."""
-    nameless = {case.test for case in cases if case.engines is not None and case.test.startswith("tests/conformance/")}
-    unknown = {case.test for case in cases if case.engines is None and not set(case.rows) <= set(ROWS)}
-    if nameless or unknown:
-        raise pytest.UsageError(f'name the guarantee by pytest.mark.guarantee("G1"): {sorted(nameless | unknown)}')
-    if silent := restrictions(cases)[1]:
-        raise pytest.UsageError(f"say by tests.matrix.on_engines or on_buses why they do not run everywhere: {silent}")
+def faults(cases: Sequence[Case]) -> list[str]:
+    """What is wrong with tests of guarantees: that they name none, or are not everywhere and tell no reason."""
+    nameless = {
+        c.test for c in cases if c.in_matrix and c.engines is not None and c.test.startswith("tests/conformance/")
+    }
+    unknown = {c.test for c in cases if c.engines is None and not set(c.rows) <= set(ROWS)}
+    return [
+        *(f'{test}: name its guarantee by pytest.mark.guarantee("G1")' for test in sorted(nameless | unknown)),
+        *(
+            f"{test}: say by tests.matrix.on_engines or on_buses why it is not everywhere"
+            for test in restrictions(cases)[1]
+        ),
+    ]

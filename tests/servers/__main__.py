@@ -12,6 +12,8 @@ KINDS = {
     "mariadb": servers.mariadb_admin_url,
     "rabbitmq": servers.rabbitmq_url,
     "kafka": servers.kafka_url,
+    "redis": servers.redis_url,
+    "s3": servers.s3_url,
 }
 
 if len(sys.argv) != 2 or sys.argv[1] not in KINDS:
