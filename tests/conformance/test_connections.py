@@ -28,8 +28,8 @@ EACH = 2 * CONNECTIONS
 USUAL = 100 - 3
 """A server's max_connections without those for its administrator."""
 
-postgres = on_engines("postgres-schemas", why="the pool is the same on every server")
-on_a_server = on_engines("postgres-schemas", "mariadb", why="only a server has connections; its layouts share the pool")
+postgres = on_engines("postgres-schemas", why="it is about what is PostgreSQL's own")
+on_a_server = on_engines("postgres-schemas", "mariadb", why="SQLite has no pool")
 
 
 class Watch:
