@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from freehold import Event, Portable, Retry, Service, System, Tx, uuid7
-from freehold.deploy.unit import Unit
+from freehold.deploy.unit import PARTS, Unit
 from freehold.model.envelope import Envelope
 from freehold.model.ports import Bus, Deliver
 from freehold.model.topology import Topology
@@ -126,19 +126,24 @@ class Shop:
         self.stock = Service("stock", tables=StockBase)
         self.system = System("shop", services=[self.orders, self.payments, self.stock])
         self.units: dict[str, Unit] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self.processes: list[Unit] = []
 
     @property
     def bus(self) -> Bus:
         """Opened when it is first used, when every handler is declared."""
         if self._bus is None:
-            self._buses = Buses(self._bus_kind, replace(Topology.of(self.system, partitions=4), system=system().system))
-            self._bus = Watched(self._buses.open())
+            self._bus = Watched(self.buses.open())
         return self._bus
 
     @bus.setter
     def bus(self, bus: Bus) -> None:
         self._bus = bus
+
+    @property
+    def buses(self) -> Buses:
+        if self._buses is None:
+            self._buses = Buses(self._bus_kind, replace(Topology.of(self.system, partitions=4), system=system().system))
+        return self._buses
 
     def handle(
         self, name: str, *, batch: int | None = None, before: Callable[..., Awaitable[None]] | None = None, **how: Any
@@ -166,6 +171,17 @@ class Shop:
         await host.create_tables()
         unit = Unit(host, self.bus, relay=RelaySettings(**settings))
         self.units[service.name] = unit
+        return unit
+
+    async def process(
+        self, service: Service, *, parts: Collection[str] = PARTS, bus: Bus | None = None, **settings: Any
+    ) -> Unit:
+        """One process more of the service, with connections of its own; it ends with the test."""
+        engine = await self.databases.open(service.name)
+        host = Host(self.system, service, engine, clock=self.clock)
+        await host.create_tables()
+        unit = Unit(host, bus or self.buses.open(), relay=RelaySettings(**settings), parts=parts)
+        self.processes.append(unit)
         return unit
 
     async def start(self) -> None:
@@ -203,7 +219,7 @@ class Shop:
             return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
 
     async def stop(self) -> None:
-        for unit in self.units.values():
+        for unit in (*self.units.values(), *self.processes):
             await unit.stop()
         if self._buses is not None:
             await self._buses.close()

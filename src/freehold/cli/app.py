@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from freehold.cli import check, dead_letters, demo, describe, load, load_test, migrate, run, sagas, views
+from freehold.cli import check, dead_letters, demo, describe, load, load_test, migrate, run, sagas, serve, up, views
 
 app = typer.Typer(
     name="freehold",
@@ -44,7 +44,16 @@ def freehold(
     """
 
 
-for command in (run.run, check.check, describe.describe, migrate.migrate, load.load, load_test.load_test):
+for command in (
+    run.run,
+    serve.serve,
+    up.up,
+    check.check,
+    describe.describe,
+    migrate.migrate,
+    load.load,
+    load_test.load_test,
+):
     app.command()(command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)

@@ -18,6 +18,8 @@ from freehold.model.topology import PARTITIONS
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
 SEPARATOR = "__"
+GATEWAY = "gateway"
+"""What may be configured like a service."""
 OTHERS = ("SECRET", "DATABASE_SERVER", "CRASH_AT", "TEST_", "MATRIX")
 """What else begins with the prefix; the last two are the toolkit's own tests'."""
 Layout = Literal["embedded", "schemas", "databases"]
@@ -29,6 +31,8 @@ class ServiceDeployment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     database: str = Field(default="", repr=False)  # may hold a password
+    address: str = ""
+    workers: int = Field(default=1, ge=1, le=64)
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
     retention: dict[str, Any] = Field(default_factory=dict)
     sagas: dict[str, Any] = Field(default_factory=dict)
@@ -41,7 +45,8 @@ class Deployment(BaseModel):
     `layout`: `embedded` keeps a SQLite file for each service in `data`; `schemas` one PostgreSQL database with a
     schema and a role for each; `databases` a database and a role for each. The latter two are made on the server that
     the variable FREEHOLD_DATABASE_SERVER names (an administrator's URL), unless a service names its own `database`.
-    `partitions` is how many each topic has at a broker, unless `topics` gives one another number.
+    `partitions` is how many each topic has at a broker, unless `topics` gives one another number. Where services are
+    processes, each answers at its `address` (base URL) in as many processes as it has `workers`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +76,16 @@ class Deployment(BaseModel):
         """The service's own settings, or defaults."""
         return self.services.get(name, ServiceDeployment())
 
+    def port_of(self, system: System, name: str) -> int:
+        """Where a service listens: the gateway at `port`, the services at those that follow, in the system's order."""
+        names = [service.name for service in system.services]
+        return self.port + 1 + names.index(name) if name in names else self.port
+
+    def address(self, system: System, name: str) -> str:
+        """The base URL under which others reach a service."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.service(name).address or f"http://{host}:{self.port_of(system, name)}"
+
 
 def read(
     system: System,
@@ -98,7 +113,9 @@ def read(
     _merge(values, _from_environment(environment))
     values.update({key: value for key, value in given.items() if value is not None})
     services = values.get("services", {})
-    unknown = sorted(set(services) - {service.name for service in system.services}) if _is_table(services) else []
+    unknown = (
+        sorted(set(services) - {GATEWAY, *(service.name for service in system.services)}) if _is_table(services) else []
+    )
     if unknown:
         raise ConfigurationError(
             f"deploy.{name or 'default'}.services",

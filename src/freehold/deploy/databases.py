@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from freehold.deploy.config import Deployment
@@ -17,14 +17,20 @@ from freehold.model.system import System
 SERVER = "FREEHOLD_DATABASE_SERVER"
 
 
-async def open_databases(system: System, deployment: Deployment) -> Mapping[str, str]:
-    """The address of every service's database, with its password; made first where the layout makes them.
+async def open_databases(
+    system: System, deployment: Deployment, services: Sequence[Service] | None = None
+) -> Mapping[str, str]:
+    """The address of each service's database, with its password; made first where the layout makes them.
+
+    Args:
+        services: those whose databases are wanted; all when None.
 
     Raises:
         ConfigurationError: a layout that needs a server, and none is named.
     """
-    named = {s.name: url for s in system.services if (url := deployment.service(s.name).database)}
-    missing = [service for service in system.services if service.name not in named]
+    services = system.services if services is None else services
+    named = {s.name: url for s in services if (url := deployment.service(s.name).database)}
+    missing = [service for service in services if service.name not in named]
     if not missing:
         return named
     if deployment.layout == "embedded":

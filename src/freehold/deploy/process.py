@@ -1,30 +1,36 @@
-"""A whole system in one process: every service on its own database, a bus between them, the gateway in front."""
+"""What runs in a process: a whole system with its gateway, one of its services, or the gateway alone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from freehold.buses.factory import open_bus
-from freehold.deploy.config import Deployment
+from freehold.deploy.config import GATEWAY, Deployment
 from freehold.deploy.databases import data_folder, open_databases, reach
 from freehold.deploy.identities import Identities
-from freehold.deploy.lock import FolderLock
+from freehold.deploy.lock import FolderLock, take_slot
+from freehold.deploy.neighbours import Neighbours
 from freehold.deploy.settings import read_settings
+from freehold.deploy.unit import PARTS as BACKGROUND
 from freehold.deploy.unit import Unit
 from freehold.engines import open_engine
-from freehold.http import Draining, gateway_app, service_app
+from freehold.http import Check, Draining, GatewayApp, HealthApp, ServiceApp, gateway_app, service_app
 from freehold.model.errors import ConfigurationError
-from freehold.model.ports import Clock, DataFolder, Engine, SystemClock
+from freehold.model.ports import Bus, Clock, DataFolder, Engine, SystemClock
+from freehold.model.service import Service
 from freehold.model.system import System
 from freehold.model.topology import Topology
 from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
+
+PARTS = ("http", *BACKGROUND)
+LOCAL_BUS = "local://"
 
 
 class Process:
@@ -33,16 +39,24 @@ class Process:
         async with Process(system, deployment) as process:
             ...                                  # process.app is the gateway, an ASGI application
 
-    Starting makes databases, tables and keys that are missing, and takes the data folder for this process alone.
+    Starting makes databases, tables and keys that are missing. With the local bus it takes the data folder for this
+    process alone; with a broker any number of processes may run the same services.
 
     Args:
-        system: what to run.
+        system: what to run, or a part of.
         deployment: where its data lives.
+        only: one service of it, or `gateway`; `process.app` is then that one's. The others are reached at their
+            addresses.
+        parts: what a service does here: `http` answers requests, `relay` publishes, `consumers` handles events, runs
+            jobs and meets deadlines.
         clock: where the time comes from.
         given: things by type that win over settings and over what services provide; tests substitute with it.
         timers: False starts no jobs, retries and deadlines of their own accord: whoever moves the clock runs them.
         relay: sizes and times of the relays.
         call_timeout: seconds that a call between services may take, when None as many as its query says.
+
+    Raises:
+        ConfigurationError: no such service, or one service of several on the local bus.
     """
 
     def __init__(
@@ -50,6 +64,8 @@ class Process:
         system: System,
         deployment: Deployment,
         *,
+        only: str = "",
+        parts: Collection[str] = PARTS,
         clock: Clock | None = None,
         given: Mapping[type[Any], Any] | None = None,
         timers: bool = True,
@@ -58,44 +74,74 @@ class Process:
     ) -> None:
         self.system = system
         self.deployment = deployment
+        self.only = only
+        self.services = _chosen(system, only)
         self.clock: Clock = clock or SystemClock()
         self.units: dict[str, Unit] = {}
-        topology = Topology.of(system, partitions=deployment.partitions, by_topic=deployment.topics)
-        self.bus = open_bus(deployment.bus, topology)
+        self.bus = self._open_bus()
         self.draining = Draining()
+        self._parts = parts
         self._given = given or {}
         self._timers = timers
         self._relay = relay
         self._call_timeout = call_timeout
         self._lock: FolderLock | None = None
         self._engines: dict[str, Engine] = {}
+        here = {service.name for service in self.services}
+        addresses = {s.name: deployment.address(system, s.name) for s in system.services if s.name not in here}
+        self._neighbours = Neighbours(system, addresses, self.clock) if addresses else None
+        self._entrance: GatewayApp | None = None
+
+    def _open_bus(self) -> Bus:
+        topology = Topology.of(self.system, partitions=self.deployment.partitions, by_topic=self.deployment.topics)
+        if not self.shares and self.services and len(self.services) < len(self.system.services):
+            raise ConfigurationError(
+                "bus",
+                f"{LOCAL_BUS} connects the services of one process, and {self.only} would be one of several",
+                "Name a broker (kafka://… or amqp://…), or start all services together with `freehold run`",
+            )
+        return open_bus(self.deployment.bus, topology)
+
+    @property
+    def shares(self) -> bool:
+        """Whether other processes may run the same services."""
+        return self.deployment.bus != LOCAL_BUS
 
     async def start(self) -> None:
         """Make what is missing and run. Raises ConfigurationError when something cannot be had."""
-        settings = {service.name: read_settings(service, self.deployment) for service in self.system.services}
+        settings = {service.name: read_settings(service, self.deployment) for service in self.services}
         folder = data_folder(self.system, self.deployment)
-        self._lock = FolderLock(folder)
+        self._lock = take_slot(folder, self.only or "all") if self.shares else FolderLock(folder)
         try:
-            engines = await self._open_engines()
-            self._identities = Identities.open(self.system, folder, self.clock)
-            await self._open_units(engines, settings, self._lock)
-            await asyncio.gather(*map(self._claim, self.units.values()))
-            self.app = self._gateway()
+            await self._open_engines()
+            self._identities = Identities.open(
+                self.system,
+                folder,
+                self.clock,
+                here=self._engines,
+                others=self._neighbours.keys if self._neighbours else None,
+            )
+            await self._open_units(settings, self._lock)
+            if not self.shares:
+                await asyncio.gather(*map(self._claim, self.units.values()))
+            self.apps = {name: self._service_app(unit) for name, unit in self.units.items()}
+            self.app = self._front()
             for unit in self.units.values():
                 await unit.prepare()
         except BaseException:
             await self.stop()
             raise
+        if self._neighbours is not None:
+            self._neighbours.start()
         for unit in self.units.values():
             unit.start(timers=self._timers)
 
-    async def _open_engines(self) -> Mapping[str, Engine]:
+    async def _open_engines(self) -> None:
         """Every service's database, reached, before anything is made in one of them."""
-        urls = await open_databases(self.system, self.deployment)
-        self._engines = {service.name: open_engine(urls[service.name]) for service in self.system.services}
+        urls = await open_databases(self.system, self.deployment, self.services)
+        self._engines = {service.name: open_engine(urls[service.name]) for service in self.services}
         for service, engine in self._engines.items():
             await reach(engine, service)
-        return self._engines
 
     async def _claim(self, unit: Unit) -> None:
         """Be the one process that runs the service: what another left behind when it died is free after a while."""
@@ -109,53 +155,60 @@ class Process:
                 )
             await asyncio.sleep(0.25)
 
-    async def _open_units(
-        self, engines: Mapping[str, Engine], settings: Mapping[str, Mapping[type[Any], Any]], lock: FolderLock
-    ) -> None:
+    async def _open_units(self, settings: Mapping[str, Mapping[type[Any], Any]], lock: FolderLock) -> None:
         hosts: dict[str, Host] = {}
-        caller = LocalCaller(self.system, hosts, timeout=self._call_timeout)
-        for service in self.system.services:
+        for service in self.services:
+            elsewhere = None
+            if self._neighbours is not None:
+                elsewhere = self._neighbours.caller(self._identities.tokens(service.name))
             given = {
                 **settings[service.name],
                 **self._identities.given(service.name),
                 DataFolder: DataFolder(data_folder(self.system, self.deployment)),
                 **self._given,
             }
-            engine = engines[service.name]
             host = Host(
                 self.system,
                 service,
-                engine,
+                self._engines[service.name],
                 clock=self.clock,
-                caller=caller,
+                caller=LocalCaller(self.system, hosts, elsewhere, timeout=self._call_timeout),
                 given=given,
                 identity=f"{service.name}-{lock.identity}",
                 predecessor=f"{service.name}-{lock.predecessor}",
             )
             hosts[service.name] = host
-            self.units[service.name] = Unit(host, self.bus, relay=self._relay)
+            self.units[service.name] = Unit(host, self.bus, relay=self._relay, parts=self._parts)
             await host.create_tables()
 
-    def _gateway(self) -> Any:
-        verifier = self._identities.verifier()
-        self.apps = {
-            name: service_app(
-                unit.host,
-                verifier=verifier,
-                service_verifier=self._identities.service_verifier(name),
-                key_ring=self._identities.users if name == self.system.auth else None,
-                bus=self.bus,
-                draining=self.draining,
-            )
-            for name, unit in self.units.items()
-        }
-        return gateway_app(
+    def _service_app(self, unit: Unit) -> ServiceApp | HealthApp:
+        name, host = unit.host.service.name, unit.host
+        checks: dict[str, Check] = {}
+        if self._neighbours is not None and self.system.auth in self._neighbours.keys:
+            checks[f"keys of {self.system.auth}"] = self._neighbours.knows(self.system.auth)
+        if "http" not in self._parts:
+            return HealthApp({"database": host.engine.ping, "bus": self.bus.ping, **checks}, self.draining)
+        return service_app(
+            host,
+            verifier=self._identities.verifier(),
+            service_verifier=self._identities.service_verifier(name),
+            key_ring=self._identities.own[name],
+            bus=self.bus,
+            checks=checks,
+            draining=self.draining,
+        )
+
+    def _front(self) -> GatewayApp | ServiceApp | HealthApp:
+        if self.units and self.only:
+            return self.apps[self.only]
+        self._entrance = gateway_app(
             self.system,
-            self.apps,
+            {**self.apps, **(self._neighbours.addresses if self._neighbours else {})},
             limited=self.deployment.rate_limits,
             queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
             draining=self.draining,
         )
+        return self._entrance
 
     async def settle(self) -> None:
         """Wait until every committed event is handled or parked, and every one that followed from it.
@@ -178,6 +231,10 @@ class Process:
                 stack.callback(self._lock.release)
                 self._lock = None
             stack.push_async_callback(self.bus.close)
+            if self._neighbours is not None:
+                stack.push_async_callback(self._neighbours.close)
+            if self._entrance is not None:
+                stack.push_async_callback(self._entrance.aclose)
             for engine in engines.values():
                 stack.push_async_callback(engine.close)
             for unit in units:
@@ -193,3 +250,12 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _chosen(system: System, only: str) -> list[Service]:
+    names = [service.name for service in system.services]
+    if only and only not in (GATEWAY, *names):
+        raise ConfigurationError(
+            f"service {only!r}", f"{system.name} has none of this name", f"It has: {', '.join([*names, GATEWAY])}"
+        )
+    return [service for service in system.services if only in ("", service.name)]

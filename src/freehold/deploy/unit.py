@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from freehold.runtime.parking import Parking
 from freehold.runtime.relay import Relay, RelaySettings
 from freehold.runtime.upkeep import Upkeep
 from freehold.runtime.views import Views
+
+PARTS = ("relay", "consumers")
 
 
 class Part(Protocol):
@@ -30,11 +33,16 @@ class Unit:
         host: the running service.
         bus: where its events go and others' come from.
         relay: sizes and times of its relay.
+        parts: what of it works in this process: its `relay`, its `consumers` (with parked events, jobs, deadlines and
+            rebuilds of views), both, or neither where a process only answers requests.
     """
 
-    def __init__(self, host: Host, bus: Bus, *, relay: RelaySettings | None = None) -> None:
+    def __init__(
+        self, host: Host, bus: Bus, *, relay: RelaySettings | None = None, parts: Collection[str] = PARTS
+    ) -> None:
         self.host = host
         self._bus = bus
+        self._parts = frozenset(parts)
         self.views = Views(host)
         self.parking = Parking(host)
         self.group = Group(host, [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()], self.parking)
@@ -46,6 +54,8 @@ class Unit:
 
     async def prepare(self) -> None:
         """Learn what is parked and subscribe, before anything is published."""
+        if "consumers" not in self._parts:
+            return
         await self.parking.load()
         topics = sorted({message.__message__.topic for message in self.host.service.consumes()})
         if self.group.event_types:
@@ -53,11 +63,11 @@ class Unit:
 
     def start(self, *, timers: bool = True) -> None:
         """Begin to publish and, with `timers`, to retry, to run jobs and to meet deadlines."""
+        parts: list[Part] = [self.relay] if "relay" in self._parts else []
+        if timers and "consumers" in self._parts:
+            parts += [self.parking, self.jobs, self.upkeep, self.views]
         name = self.host.service.name
-        parts: list[Part] = [self.relay, self.parking, self.jobs, self.upkeep] if timers else [self.relay]
         self._tasks = [asyncio.create_task(p.run(), name=f"{name} {p.__class__.__name__.lower()}") for p in parts]
-        if timers:
-            self._tasks.append(asyncio.create_task(self.views.run(), name=f"{name} views"))
 
     async def run_due(self) -> None:
         """Once, what timers would do by now: deadlines, retries, delayed events and jobs."""

@@ -3,11 +3,13 @@
 from freehold.http.app import ServiceApp, service_app
 from freehold.http.caller import HttpCaller
 from freehold.http.gateway import GatewayApp, gateway_app
-from freehold.http.health import Draining
+from freehold.http.health import Check, Draining, HealthApp
 
 __all__ = [
+    "Check",
     "Draining",
     "GatewayApp",
+    "HealthApp",
     "HttpCaller",
     "ServiceApp",
     "gateway_app",

@@ -7,6 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from freehold.http.problems import problem_response
+from freehold.model.problem import Problem
+from freehold.observe.metrics import CONTENT_TYPE, METRICS
 
 Check = Callable[[], Awaitable[None]]
 CHECK_SECONDS = 2.0
@@ -30,6 +35,27 @@ class Draining:
     async def wait(self) -> None:
         """Until it begins; a route with an endless stream ends it then."""
         await self._begun.wait()
+
+
+class HealthApp:
+    """An ASGI app for a process that serves no routes: whether it lives and is ready, and its numbers."""
+
+    def __init__(self, checks: Mapping[str, Check], draining: Draining) -> None:
+        self._checks = checks
+        self._draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await (await self._answer(scope["method"], scope["path"]))(scope, receive, send)
+
+    async def _answer(self, method: str, path: str) -> Response:
+        if method == "GET" and path in ("/health", "/health/live"):
+            return JSONResponse({"status": "ok"})
+        if method == "GET" and path in ("/ready", "/health/ready"):
+            return await readiness(self._checks, self._draining)
+        if method == "GET" and path == "/metrics":
+            return Response(METRICS.render(), media_type=CONTENT_TYPE)
+        return problem_response(Problem(404, "NOT_FOUND", "This process serves no routes"))
 
 
 async def readiness(checks: Mapping[str, Check], draining: Draining) -> Response:

@@ -44,6 +44,11 @@ class JwksKeys:
         self._failed = False
         self._lock = asyncio.Lock()
 
+    @property
+    def known(self) -> bool:
+        """Whether there are any keys yet."""
+        return bool(self._keys)
+
     def find(self, kid: str) -> VerificationKey | None:
         return self._keys.get(kid)
 

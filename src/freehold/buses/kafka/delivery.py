@@ -214,8 +214,8 @@ class Partition:
             stalled.out = None
         if stalled.out is None and stalled.timer is None:
             if not stalled.tries:
-                reason = "cancelled" if future.cancelled() else repr(future.exception())
-                log.warning("%s %s was not taken and is delivered again: %s", envelope.type, envelope.event_id, reason)
+                level, reason = _why(future)
+                log.log(level, "%s %s is delivered again: %s", envelope.type, envelope.event_id, reason)
             shortest, longest = RETRY_WAITS
             wait = min(shortest * 2**stalled.tries, longest) * random.uniform(0.8, 1.2)
             stalled.tries = min(stalled.tries + 1, 16)
@@ -270,3 +270,10 @@ class Partition:
 
 def _failed(future: asyncio.Future[None]) -> bool:
     return future.cancelled() or future.exception() is not None
+
+
+def _why(untaken: asyncio.Future[None]) -> tuple[int, str]:
+    """Why an event was not taken, and how much that matters: a group that closes gives back all that it has."""
+    if untaken.cancelled():
+        return logging.DEBUG, "cancelled"
+    return logging.WARNING, repr(untaken.exception())
