@@ -10,14 +10,14 @@ from typing import Any, Self
 
 from freehold.buses.factory import open_bus
 from freehold.deploy.config import GATEWAY, Deployment
-from freehold.deploy.databases import data_folder, open_databases, reach
+from freehold.deploy.databases import data_folder, open_databases, open_engine_of, reach
 from freehold.deploy.identities import Identities
 from freehold.deploy.lock import FolderLock, take_slot
 from freehold.deploy.neighbours import Neighbours
+from freehold.deploy.objects import deployed_objects, gateway_objects, object_checks
 from freehold.deploy.settings import read_settings
 from freehold.deploy.unit import PARTS as BACKGROUND
 from freehold.deploy.unit import Unit
-from freehold.engines import open_engine
 from freehold.http import Check, Draining, GatewayApp, HealthApp, ServiceApp, gateway_app, service_app
 from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Bus, Clock, DataFolder, Engine, SystemClock
@@ -28,6 +28,8 @@ from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
+from freehold.stores import open_store
+from freehold.stores.objects import Objects
 
 PARTS = ("http", *BACKGROUND)
 LOCAL_BUS = "local://"
@@ -79,6 +81,7 @@ class Process:
         self.clock: Clock = clock or SystemClock()
         self.units: dict[str, Unit] = {}
         self.bus = self._open_bus()
+        self.store = open_store(deployment.store, system.name)
         self.draining = Draining()
         self._parts = parts
         self._given = given or {}
@@ -121,6 +124,7 @@ class Process:
                 here=self._engines,
                 others=self._neighbours.keys if self._neighbours else None,
             )
+            self._objects = deployed_objects(self.system, self.deployment, folder, self.clock)
             await self._open_units(settings, self._lock)
             if not self.shares:
                 await asyncio.gather(*map(self._claim, self.units.values()))
@@ -139,7 +143,9 @@ class Process:
     async def _open_engines(self) -> None:
         """Every service's database, reached, before anything is made in one of them."""
         urls = await open_databases(self.system, self.deployment, self.services)
-        self._engines = {service.name: open_engine(urls[service.name]) for service in self.services}
+        self._engines = {
+            service.name: open_engine_of(service.name, urls[service.name], self.deployment) for service in self.services
+        }
         for service, engine in self._engines.items():
             await reach(engine, service)
 
@@ -164,7 +170,9 @@ class Process:
             given = {
                 **settings[service.name],
                 **self._identities.given(service.name),
+                **self.store.shelf(service.name).given(),
                 DataFolder: DataFolder(data_folder(self.system, self.deployment)),
+                Objects: self._objects,
                 **self._given,
             }
             host = Host(
@@ -183,7 +191,7 @@ class Process:
 
     def _service_app(self, unit: Unit) -> ServiceApp | HealthApp:
         name, host = unit.host.service.name, unit.host
-        checks: dict[str, Check] = {}
+        checks: dict[str, Check] = {"store": self.store.ping, **object_checks(host.service, self._objects)}
         if self._neighbours is not None and self.system.auth in self._neighbours.keys:
             checks[f"keys of {self.system.auth}"] = self._neighbours.knows(self.system.auth)
         if "http" not in self._parts:
@@ -204,8 +212,10 @@ class Process:
         self._entrance = gateway_app(
             self.system,
             {**self.apps, **(self._neighbours.addresses if self._neighbours else {})},
+            rate_limits=self.store.shelf("gateway").rate_limits,
             limited=self.deployment.rate_limits,
             queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
+            objects=gateway_objects(self.system, self._objects),
             draining=self.draining,
         )
         return self._entrance
@@ -230,6 +240,7 @@ class Process:
             if self._lock is not None:
                 stack.callback(self._lock.release)
                 self._lock = None
+            stack.push_async_callback(self.store.close)
             stack.push_async_callback(self.bus.close)
             if self._neighbours is not None:
                 stack.push_async_callback(self._neighbours.close)
