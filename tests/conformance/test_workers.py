@@ -208,10 +208,12 @@ async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(sh
     rng, keys = random.Random(11), [uuid7() for _ in range(3)]
     events = [wrapped(shop, placed(number, keys[number % 3], poison=number % 7 == 0)) for number in range(60)]
 
-    async def work(unit: Unit, first: int) -> None:
-        for event in events[first:]:
-            unit.group.deliver(event)
+    async def work(unit: Unit) -> None:
+        taken = []
+        for event in events:
+            taken.append(unit.group.deliver(event))
             await asyncio.sleep(rng.choice((0, 0, 0.002)))
+        await asyncio.gather(*taken)
 
     async def retry(unit: Unit) -> None:
         for _ in range(200):
@@ -223,7 +225,7 @@ async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(sh
             await asyncio.sleep(0.002)
 
     async with asyncio.timeout(DEADLINE):
-        working = asyncio.gather(work(cut_off, 0), work(owning, 0))
+        working = asyncio.gather(work(cut_off), work(owning))
         await asyncio.gather(retry(cut_off), retry(owning), working)
         await asyncio.gather(cut_off.group.close(), owning.group.close())
         shop.curable = True

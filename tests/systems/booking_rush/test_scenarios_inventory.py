@@ -15,8 +15,6 @@ import httpx
 import pytest
 from sqlalchemy import delete
 
-from systems.booking_rush.booking.metrics import DRIFT, OVERSOLD
-from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.booking.tables import ZoneInventory
 from tests.databases import Databases
 from tests.systems.booking_rush.catalogue import Person
@@ -29,6 +27,7 @@ SEATS = (150, 80)
 TASKS = 6
 AT_ONCE = 10
 IN_A_ROW = 5
+DRIFTED, OVERSOLD = "booking_inventory_drift_total", "booking_oversold_zones"
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ class Rush:
 
     async def lose(self) -> None:
         """The mirror is flushed, and the rows that it mirrors are removed."""
-        self.stage.world.process.units["booking"].host.provided.use(SoldOutMemory).forget()
+        await self.stage.flush()
         this_event = ZoneInventory.event_id == UUID(self.event["id"])
 
         async def remove(tx: Any) -> int:
@@ -114,7 +113,7 @@ async def test_scenario_17_inventory_loss(stage: Stage) -> None:
     wishes = [
         Wish(f"K{n}", await stage.person(), chance.randint(1, 3), chance.randrange(len(SEATS))) for n in range(BUYERS)
     ]
-    drifted = DRIFT._value.get()
+    drifted = await stage.counted(DRIFTED)
     rush = Rush(stage, event, wishes)
     await rush.run()
     assert rush.counts_lost >= 2 * len(SEATS)
@@ -145,4 +144,4 @@ async def test_scenario_17_inventory_loss(stage: Stage) -> None:
         assert refused, "the zone is sold out to somebody"
     codes = {answer.json()["code"] for answer in rush.answers.values() if answer.status_code == 409}
     assert codes == {"INSUFFICIENT_SEATS"}
-    assert (DRIFT._value.get(), OVERSOLD._value.get()) == (drifted, 0)
+    assert (await stage.counted(DRIFTED), await stage.counted(OVERSOLD)) == (drifted, 0)
