@@ -121,7 +121,7 @@ def _kinds(item: pytest.Item) -> Sequence[str]:
         if mark.args[0] in ("engine_kind", "bus_kind"):
             return tuple(mark.args[1])
     fixed = item.get_closest_marker("cell")
-    return tuple(fixed.kwargs.values()) if fixed else ()
+    return tuple(fixed.kwargs.values()) if fixed and len(fixed.kwargs) == 1 else ()
 
 
 def suite(path: str) -> str:
@@ -231,7 +231,7 @@ class Table:
 
     def lines(self) -> Iterator[str]:
         """The table with the engines and then, when buses were tried alone, a second one with them."""
-        for engines in (ENGINES, (NOTHING,)):
+        for engines in ((*ENGINES, "mixed"), (NOTHING,)):
             columns = [column for column in product(engines, (NOTHING, *BUSES)) if self._has(*column)]
             rows = {row for row, engine, _ in self.cells if engine in engines}
             if rows:

@@ -47,7 +47,11 @@ PAIRS = [
     ("mixed", "rabbitmq"),
 ]  # fmt: skip
 """Each layout and each bus once; with FREEHOLD_MATRIX=full every layout with every bus."""
-CELLS = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
+CELLS = [
+    pytest.param(layout, bus, id=f"{layout}-{bus}", marks=pytest.mark.cell(engine=layout, bus=bus))
+    for layout, bus in (itertools.product(LAYOUTS, KINDS) if FULL else PAIRS)
+    if (layout, bus) != ("sqlite", "local")
+]
 _numbers = itertools.count(1)
 _first_run: list[Recording] = []
 """What `first_run` has recorded."""
@@ -127,7 +131,8 @@ async def first_run(tmp_path: Path) -> Recording:
     return _first_run[0]
 
 
-@pytest.mark.parametrize(("layout", "bus"), CELLS, ids=map("-".join, CELLS))
+@pytest.mark.guarantee("G9")
+@pytest.mark.parametrize(("layout", "bus"), CELLS)
 async def test_the_same_story_leaves_the_same(
     layout: str, bus: str, first_run: Recording, tmp_path: Path, kept: Kept
 ) -> None:
