@@ -12,10 +12,11 @@ from uuid import UUID
 import httpx
 from sqlalchemy import func, select
 
-from freehold import Event
+from freehold import Event, Unavailable
 from freehold.testing import ManualClock, World
 from systems.booking_rush.auth.settings import AuthSettings
 from systems.booking_rush.auth.tables import Tenant
+from systems.booking_rush.booking.live_seats import LiveSeats
 from systems.booking_rush.booking.seats import OPEN
 from systems.booking_rush.booking.tables import Booking, ZoneInventory
 from systems.booking_rush.payment.gateway import PaymentGateway
@@ -133,6 +134,20 @@ class Stage(Catalogue):
         assert isinstance(gateway, SimulatedGateway)
         return gateway
 
+    async def live(self, event: Mapping[str, Any]) -> list[int | None]:
+        """What the live counters of the event's zones say; None where there is none, or no store."""
+        zone_ids = [UUID(zone["id"]) for zone in event["zones"]]
+        try:
+            levels = await self.live_seats.levels(zone_ids)
+        except Unavailable:
+            levels = {}
+        return [levels[zone_id].left if zone_id in levels else None for zone_id in zone_ids]
+
+    @property
+    def live_seats(self) -> LiveSeats:
+        """The live counters as the running service knows them."""
+        return self.world.process.units["booking"].host.provided.use(LiveSeats)
+
     async def redeliver(self, kind: type[Event], *, times: int = 1) -> None:
         """Deliver every event of this type again, under its own id, to all services that consume it."""
         owner = next(s for s in system.services if kind in s.publishes)
@@ -158,7 +173,9 @@ class Stage(Catalogue):
         return found
 
 
-async def open_again(databases: Databases, folder: Path, clock: ManualClock, **settings: Any) -> World:
+async def open_again(
+    databases: Databases, folder: Path, clock: ManualClock, store: str = "memory://", **settings: Any
+) -> World:
     """The system on the databases and the gateway's books that are there already."""
     urls = {service.name: await databases.url(service.name) for service in system.services}
     payments = PaymentSettings(sim_state_file=str(folder / "gateway.sqlite"), **settings)
@@ -168,6 +185,7 @@ async def open_again(databases: Databases, folder: Path, clock: ManualClock, **s
         given={AuthSettings: FAST, PaymentSettings: payments},
         clock=clock,
         folder=folder / "home",
+        store=store,
     )
 
 
