@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freehold import Clock, Counters, KeyRing, Service
+from freehold import Cache, Clock, Counters, KeyRing, Service
 from systems.booking_rush.auth.contract import SnapshotTenants, SnapshotUsers
 from systems.booking_rush.booking.contract import BookingCancelled, BookingConfirmed, BookingExpired, BookingReserved
 from systems.booking_rush.booking.event_facts import EventFacts
@@ -39,8 +39,8 @@ booking = Service(
 
 
 @booking.provide
-def snapshots(settings: BookingSettings) -> ZoneSnapshots:
-    return ZoneSnapshots(settings)
+def snapshots(settings: BookingSettings, cache: Cache) -> ZoneSnapshots:
+    return ZoneSnapshots(settings, cache)
 
 
 @booking.provide

@@ -19,8 +19,8 @@ def name(zone_id: UUID) -> str:
 class LiveSeats:
     """A counter for each zone that follows the zone's row, which alone decides.
 
-    It is told in the background after each commit, the newest revision of a zone only. What was not told, since the
-    process died or the store was away, the reconciler tells.
+    It is told in the background after each commit, the newest revision of a zone only. What the store did not take
+    waits for the next commit; what was not told since the process died, the reconciler tells.
     """
 
     def __init__(self, counters: Counters) -> None:
@@ -37,17 +37,20 @@ class LiveSeats:
             self._telling = asyncio.create_task(self._tell(), context=Variables())
 
     async def told(self) -> None:
-        """Until the counters were told what this process knows, or cannot be."""
+        """Until the counters were told what this process has news of, or the store was found away."""
         if self._telling is not None:
             await asyncio.shield(self._telling)
 
     async def _tell(self) -> None:
         try:
             while self._news:
-                zone_id, (revision, left) = self._news.popitem()
+                zone_id, news = next(iter(self._news.items()))
+                revision, left = news
                 await self._counters.set(name(zone_id), left, revision)
+                if self._news[zone_id] == news:
+                    del self._news[zone_id]
         except Unavailable:
-            self._news.clear()
+            return
 
     async def still(self, zone_id: UUID, revision: int) -> bool:
         """Whether nothing has changed in the zone since this revision, in any process.
