@@ -44,6 +44,7 @@ class World:
         given: substitutes for provided things and settings, by type.
         clock: the clock to inject.
         folder: keys and embedded databases; a temporary one when None.
+        store: where caches, live counters, waiting lines and rate limits are.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class World:
         given: Mapping[type[Any], Any] | None = None,
         clock: ManualClock | None = None,
         folder: Path | None = None,
+        store: str = "memory://",
     ) -> None:
         self.clock = clock or ManualClock()
         self._folder = folder or Path(tempfile.mkdtemp(prefix="freehold-"))
@@ -62,7 +64,7 @@ class World:
         services = {name: ServiceDeployment(database=url) for name, url in (databases or {}).items()}
         self.process = Process(
             system,
-            Deployment(data=self._folder, services=services, bus=bus, partitions=PARTITIONS),
+            Deployment(data=self._folder, services=services, bus=bus, partitions=PARTITIONS, store=store),
             clock=self.clock,
             given=given,
             timers=False,

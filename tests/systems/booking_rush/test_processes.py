@@ -69,7 +69,9 @@ class StageOfProcesses(Lining):
             async with self.host("booking").engine.write() as connection:
                 await connection.execute(text("ALTER TABLE bookings DROP CONSTRAINT refused"))
 
-    async def flush(self) -> None:
+    sees_live_counters = False
+
+    async def flush(self, event: Mapping[str, Any]) -> None:
         """What a process remembers by itself lasts a second; there is no store outside of it yet."""
 
     async def counted(self, metric: str) -> float:
