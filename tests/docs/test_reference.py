@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from freehold.cli.app import app
 from freehold.deploy.config import Deployment, ServiceDeployment
 from freehold.deploy.settings import TOOLKIT
-from freehold.inspect import RULES
+from freehold.inspect import ISOLATION_RULES, RULES
 from freehold.model.saga import duration
 from freehold.model.service import FRAMEWORK_TABLES
 from freehold.observe.metrics import METRICS
@@ -24,12 +24,8 @@ from freehold.runtime.tables import FrameworkTables
 from tests.docs.documents import DOCS, ROOT
 
 REFERENCE = DOCS / "reference"
-FOR_DEVELOPERS = {
-    "FREEHOLD_TEST_POSTGRES",
-    "FREEHOLD_TEST_RABBITMQ",
-    "FREEHOLD_TEST_KAFKA",
-    "FREEHOLD_TEST_S3",
-    "FREEHOLD_MATRIX",
+FOR_DEVELOPERS = {f"FREEHOLD_TEST_{server}" for server in ("POSTGRES", "RABBITMQ", "KAFKA", "REDIS", "S3")} | {
+    "FREEHOLD_MATRIX"
 }
 CODE = re.compile(r"`([^`]+)`")
 
@@ -67,6 +63,8 @@ def test_every_command_and_option_is_there(path: tuple[str, ...], command: Any) 
     heading, body = found[0]
     assert all(word in heading + body for word in path)
     for parameter in command.params:
+        if getattr(parameter, "hidden", False):
+            continue
         if parameter.param_type_name == "argument":
             shown = (parameter.metavar or parameter.name or "").strip("[]")
             assert shown.upper() in heading + body, f"{shown} is missing"
@@ -119,8 +117,9 @@ def test_every_variable_is_there_and_no_other() -> None:
 
 def test_every_rule_has_a_section_and_every_section_a_rule() -> None:
     found = {heading: body for heading, body in sections(page("check-rules")).items() if heading.startswith("FH")}
-    assert list(found) == [f"{rule.code} {rule.name}" for rule in sorted(RULES, key=lambda rule: rule.code)]
-    for rule in RULES:
+    rules = sorted((*RULES, *ISOLATION_RULES), key=lambda rule: rule.code)
+    assert list(found) == [f"{rule.code} {rule.name}" for rule in rules]
+    for rule in rules:
         body = found[f"{rule.code} {rule.name}"]
         assert body.strip().startswith(f"{rule.severity}. {rule.summary}")
         assert "Cause: " in body

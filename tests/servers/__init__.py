@@ -12,6 +12,7 @@ from tests.servers.kafka import Kafka
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.redis import Redis
 from tests.servers.s3 import S3
 
 
@@ -49,6 +50,18 @@ def kafka() -> Kafka:
 def kafka_url() -> str:
     """A broker's URL: that of FREEHOLD_TEST_KAFKA, or of the private one."""
     return os.environ.get("FREEHOLD_TEST_KAFKA") or kafka().url
+
+
+@cache
+def redis() -> Redis:
+    """A private store that ends with this process: tests may stop, kill and flush it."""
+    return Redis()
+
+
+@cache
+def redis_url() -> str:
+    """A store's URL: that of FREEHOLD_TEST_REDIS, or of the private one."""
+    return os.environ.get("FREEHOLD_TEST_REDIS") or redis().url
 
 
 @cache

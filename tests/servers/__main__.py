@@ -11,6 +11,7 @@ KINDS = {
     "mariadb": servers.mariadb_admin_url,
     "rabbitmq": servers.rabbitmq_url,
     "kafka": servers.kafka_url,
+    "redis": servers.redis_url,
     "s3": servers.s3_url,
 }
 

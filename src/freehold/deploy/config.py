@@ -15,6 +15,7 @@ from freehold.model.errors import ConfigurationError
 from freehold.model.system import System
 from freehold.model.topology import PARTITIONS
 from freehold.stores import objects
+from freehold.stores.store import SCHEMES as STORES
 
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
@@ -57,6 +58,7 @@ class Deployment(BaseModel):
     bus: str = Field(default="local://", repr=False)  # may hold a password
     partitions: int = Field(default=PARTITIONS, ge=1)
     topics: dict[str, int] = Field(default_factory=dict)
+    store: str = Field(default="memory://", repr=False)  # may hold a password
     objects: str = ""
     data: Path = Path(".freehold")
     host: str = "127.0.0.1"
@@ -80,6 +82,13 @@ class Deployment(BaseModel):
     def _known_objects(cls, value: str) -> str:
         if value and not value.startswith(objects.SCHEMES):
             raise ValueError(f"is no address of objects; it begins with {' or '.join(objects.SCHEMES)}")
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if not value.startswith(STORES):
+            raise ValueError(f"is no address of a store; it begins with {' or '.join(STORES)}")
         return value
 
     def service(self, name: str) -> ServiceDeployment:

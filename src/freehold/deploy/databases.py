@@ -28,6 +28,21 @@ async def open_databases(
     Raises:
         ConfigurationError: a layout that needs a server, and none is named.
     """
+    return await _databases(system, deployment, services, make=True)
+
+
+async def find_databases(system: System, deployment: Deployment) -> Mapping[str, str]:
+    """The same addresses, whether there is anything at them or not: nothing is made, and no right is put in order.
+
+    Raises:
+        ConfigurationError: a layout that needs a server, and none is named.
+    """
+    return await _databases(system, deployment, None, make=False)
+
+
+async def _databases(
+    system: System, deployment: Deployment, services: Sequence[Service] | None, *, make: bool
+) -> Mapping[str, str]:
     services = system.services if services is None else services
     named = {s.name: url for s in services if (url := deployment.service(s.name).database)}
     missing = [service for service in services if service.name not in named]
@@ -35,9 +50,10 @@ async def open_databases(
         return named
     if deployment.layout == "embedded":
         folder = data_folder(system, deployment)
-        make_folder(folder)
+        if make:
+            make_folder(folder)
         return {**{s.name: f"sqlite:///{folder / s.database}.sqlite" for s in missing}, **named}
-    return {**await _provision(system, deployment, missing), **named}
+    return {**await _on_server(system, deployment, missing, make=make), **named}
 
 
 async def reach(engine: Engine, service: str) -> None:
@@ -64,9 +80,11 @@ def data_folder(system: System, deployment: Deployment) -> Path:
     return deployment.data.absolute() / system.name
 
 
-async def _provision(system: System, deployment: Deployment, services: list[Service]) -> Mapping[str, str]:
+async def _on_server(
+    system: System, deployment: Deployment, services: list[Service], *, make: bool
+) -> Mapping[str, str]:
     from freehold.engines.factory import parse_url
-    from freehold.engines.provision import Account, provision_databases, provision_schemas
+    from freehold.engines.provision import Account, account_url, provision_databases, provision_schemas
 
     server = os.environ.get(SERVER)
     if not server:
@@ -93,7 +111,10 @@ async def _provision(system: System, deployment: Deployment, services: list[Serv
         )
         for s in services
     ]
-    if mysql:
+    if not make:
+        shared = system.name if schemas else None
+        urls = {account.role: account_url(parse_url(server), account, shared) for account in accounts}
+    elif mysql:
         from freehold.engines import provision_mysql
 
         urls = await provision_mysql.provision_databases(server, accounts)

@@ -21,6 +21,7 @@ from freehold.engines.postgres_pool import BEGIN, BEGIN_READ_ONLY, PostgresPool
 from freehold.engines.prepared import PostgresPrepared
 from freehold.model.errors import DatabaseUnavailable
 
+DRIVER = "postgresql+freehold"
 registry.register("postgresql.freehold", "freehold.engines.postgres_dialect", "PlainJsonDialect")
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -63,7 +64,7 @@ class PostgresEngine(SqlEngine):
             # Compiling short statements to machine code costs more than it saves.
             settings |= {"jit": "off", "timezone": "UTC", "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
         engine = create_async_engine(
-            url.set(drivername="postgresql+freehold"),
+            url.set(drivername=DRIVER),
             connect_args={**connect, "server_settings": settings},
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,

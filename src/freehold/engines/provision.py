@@ -64,7 +64,7 @@ async def provision_schemas(admin_url: str, database: str, accounts: Sequence[Ac
                 f"GRANT CONNECT ON DATABASE {name} TO {role};"
                 f"ALTER ROLE {role} IN DATABASE {name} SET search_path = {schema}"
             )
-    return {account.role: _service_url(url, account, database) for account in accounts}
+    return {account.role: account_url(url, account, database) for account in accounts}
 
 
 async def provision_databases(admin_url: str, accounts: Sequence[Account]) -> dict[str, str]:
@@ -87,7 +87,7 @@ async def provision_databases(admin_url: str, accounts: Sequence[Account]) -> di
                 f"GRANT ALL ON SCHEMA public TO {_quoted(account.role)};"
                 "RESET ROLE"
             )
-    return {account.role: _service_url(url, account, account.namespace) for account in accounts}
+    return {account.role: account_url(url, account) for account in accounts}
 
 
 async def drop_database(admin_url: str, database: str) -> None:
@@ -172,6 +172,13 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _service_url(admin: URL, account: Account, database: str) -> str:
-    url = admin.set(drivername="postgresql", username=account.role, password=account.password, database=database)
+def account_url(admin: URL, account: Account, database: str | None = None) -> str:
+    """How the account reaches what it owns: a schema of `database`, or else a database of its own."""
+    scheme = "mysql" if admin.drivername in ("mysql", "mariadb") else "postgresql"
+    url = admin.set(
+        drivername=scheme,
+        username=account.role,
+        password=account.password,
+        database=database or account.namespace,
+    )
     return url.render_as_string(hide_password=False)

@@ -19,7 +19,7 @@ from sqlalchemy import URL
 
 from freehold.engines.factory import parse_url
 from freehold.engines.mysql_errors import code
-from freehold.engines.provision import Account
+from freehold.engines.provision import Account, account_url
 from freehold.model.errors import ConfigurationError
 
 _LOCK_SECONDS = 60
@@ -46,7 +46,7 @@ async def provision_databases(admin_url: str, accounts: Sequence[Account]) -> di
             # A grant takes these two for wildcards, and would open the databases of others.
             pattern = _quoted(re.sub(r"([\\_%])", r"\\\1", database))
             await admin.run(f"GRANT ALL PRIVILEGES ON {pattern}.* TO %s@'%%'", account.role)
-    return {account.role: _service_url(url, account) for account in accounts}
+    return {account.role: account_url(url, account) for account in accounts}
 
 
 async def drop_database(admin_url: str, database: str) -> None:
@@ -146,8 +146,3 @@ def _checked(what: str, name: str, most: int) -> None:
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
-
-
-def _service_url(admin: URL, account: Account) -> str:
-    url = admin.set(drivername="mysql", username=account.role, password=account.password, database=account.namespace)
-    return url.render_as_string(hide_password=False)

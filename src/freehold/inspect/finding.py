@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from freehold.inspect.source import Place
-from freehold.inspect.survey import Survey
 
+Looked = TypeVar("Looked")
 Severity = Literal["error", "warning"]
 
 
@@ -30,7 +30,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Generic[Looked]):
     """One thing that must hold in every system.
 
     Args:
@@ -38,14 +38,14 @@ class Rule:
         name: lower-case words with hyphens, for people.
         severity: errors fail the check, warnings do not.
         summary: what must hold.
-        find: looks through a system for places where it does not.
+        find: looks through what is known of a system for places where it does not.
     """
 
     code: str
     name: str
     severity: Severity
     summary: str
-    find: Callable[[Survey], Iterator[Finding]]
+    find: Callable[[Looked], Iterator[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,21 @@ class Violation:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.file else ""
         return f"{place}{self.code} {self.severity}: {self.where} {self.message}. {self.remedy}"
+
+
+def violations(rules: Iterable[Rule[Looked]], looked: Looked) -> list[Violation]:
+    """Everything that breaks one of the rules, by code and then by declaration."""
+    found = [
+        Violation(
+            code=rule.code,
+            severity=rule.severity,
+            where=finding.where,
+            message=finding.message,
+            remedy=finding.remedy,
+            file=finding.place.file if finding.place else None,
+            line=finding.place.line if finding.place else None,
+        )
+        for rule in rules
+        for finding in rule.find(looked)
+    ]
+    return sorted(found, key=lambda violation: (violation.code, violation.where, violation.message))

@@ -1,15 +1,16 @@
 """Every rule there is, as data.
 
 Codes are grouped by ten: 00 ownership, 01 references, 02 imports, 03 events, 04 queries, 05 commands, 06 sagas,
-07 routes.
+07 routes; 08, isolation, is `freehold.inspect.isolation`'s.
 """
 
 from __future__ import annotations
 
 from freehold.inspect.finding import Rule
 from freehold.inspect.rules import commands, events, imports, ownership, queries, references, routes, sagas
+from freehold.inspect.survey import Survey
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[Rule[Survey], ...] = (
     *ownership.RULES,
     *references.RULES,
     *imports.RULES,
