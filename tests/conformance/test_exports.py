@@ -364,7 +364,7 @@ def test_every_part_can_read_its_environment(name: str, external: bool) -> None:
         if deployment.bus.startswith("kafka"):
             Address.read(deployment.bus)
         if deployment.objects:
-            open_objects(deployment.objects)
+            assert open_objects(deployment.objects).url in ("file:///var/lib/objects", "s3://shop-files/orders")
         assert {deployment.address(shop(), other) for other in ("orders", "stock_room")} == {
             "http://orders:8080", "http://stock-room:8080",
         }  # fmt: skip

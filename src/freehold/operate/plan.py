@@ -204,7 +204,8 @@ class _Planner:
 
     def _objects(self) -> dict[str, str]:
         if self._files:
-            return {f"{PREFIX}OBJECTS": f"file://{OBJECTS}"}
+            clients = self._deployment.service(GATEWAY).address or f"http://127.0.0.1:{PORT}"
+            return {f"{PREFIX}OBJECTS": f"file://{OBJECTS}", _variable(GATEWAY, "ADDRESS"): clients}
         keys = {"AWS_ACCESS_KEY_ID": "${OBJECTS_ACCESS_KEY}", "AWS_SECRET_ACCESS_KEY": "${OBJECTS_SECRET_KEY}"}
         if self._bucket is None:
             return {f"{PREFIX}OBJECTS": self._deployment.objects, **keys}
