@@ -23,10 +23,6 @@ from freehold.engines import open_engine
 from freehold.model.errors import Unavailable
 from freehold.model.ports import Engine
 
-KINDS = ("sqlite", "postgres-schemas", "postgres-databases", "mariadb")
-FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
-"""Whether every test runs on every kind, however long it takes."""
-
 _shared_database = f"freehold_test_{os.getpid()}"
 _numbers = itertools.count(1)
 

@@ -19,6 +19,8 @@ from freehold.testing import Crash, ManualClock, crash_at
 from tests.conformance.ledger import Note, Noted, ledger, notes, process
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("jobs")
+
 DEADLINE = 20
 
 

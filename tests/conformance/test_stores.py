@@ -17,6 +17,8 @@ from freehold.stores.memory_counters import MemoryCounters
 from freehold.stores.rate_limits import MemoryRateLimits
 from tests.servers import redis_url
 
+pytestmark = pytest.mark.guarantee("G9")
+
 DEADLINE = 10.0
 
 

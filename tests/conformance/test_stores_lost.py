@@ -18,6 +18,8 @@ from freehold.stores import Outcome, Shelf, Store, open_store
 from tests.servers import redis
 from tests.servers.private import free_port
 
+pytestmark = pytest.mark.guarantee("G9")
+
 DEADLINE = 10.0
 PATIENCE = 3.0
 """Seconds that no call may take, whatever Redis does."""

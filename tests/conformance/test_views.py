@@ -39,6 +39,8 @@ from tests.conformance.zones import (
 )  # fmt: skip
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("G8")
+
 SHOW, ZONE = UUID(int=7), UUID(int=8)
 ROUNDS = {"sqlite": 250, "postgres-schemas": 25, "postgres-databases": 10, "mariadb": 10}
 

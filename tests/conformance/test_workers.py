@@ -18,8 +18,11 @@ from freehold.runtime.relay import TTL
 from tests.buses import having
 from tests.conformance.shop import DEADLINE, Placed, Seen, Shop, open_shop, placed
 from tests.databases import Databases
+from tests.matrix import on_buses
 
-on_brokers = pytest.mark.parametrize("bus_kind", having("shares"), indirect=True)
+on_brokers = on_buses(*having("shares"), why="only with a broker a service may have several processes")
+pytestmark = pytest.mark.guarantee("G4")
+by_hand = on_buses("local", why="the test itself delivers to both processes")
 
 
 @pytest.fixture
@@ -147,6 +150,7 @@ async def _nothing() -> None:
     """Instead of a look."""
 
 
+@by_hand
 async def test_a_key_goes_on_at_once_when_another_process_has_retried_its_events(shop: Shop) -> None:
     shop.handle("pay")
     retrying, owning = await two_of_payments(shop)
@@ -160,6 +164,7 @@ async def test_a_key_goes_on_at_once_when_another_process_has_retried_its_events
     assert await parked(owning) == 0
 
 
+@by_hand
 async def test_an_event_that_is_dead_meanwhile_has_no_effects_after_all(shop: Shop) -> None:
     """A process that was away for so long that another has the lease still tries what it has read."""
     shop.handle("pay", retry=Retry(times=2, first=1))
@@ -178,6 +183,7 @@ async def test_an_event_that_is_dead_meanwhile_has_no_effects_after_all(shop: Sh
     assert await numbers(late) == [1]
 
 
+@by_hand
 async def test_what_is_parked_while_another_look_is_under_way_is_remembered(shop: Shop) -> None:
     shop.handle("pay")
     unit, _ = await two_of_payments(shop)
@@ -187,6 +193,7 @@ async def test_what_is_parked_while_another_look_is_under_way_is_remembered(shop
     assert all(unit.parking.holds("pay", event.key) for event in events)
 
 
+@by_hand
 @pytest.mark.parametrize("batch", [None, 50])
 async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(shop: Shop, batch: int | None) -> None:
     """One was cut off from the broker and goes on with what it has, while the other gets the same again."""
@@ -195,10 +202,12 @@ async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(sh
     rng, keys = random.Random(11), [uuid7() for _ in range(3)]
     events = [wrapped(shop, placed(number, keys[number % 3], poison=number % 7 == 0)) for number in range(60)]
 
-    async def work(unit: Unit, first: int) -> None:
-        for event in events[first:]:
-            unit.group.deliver(event)
+    async def work(unit: Unit) -> None:
+        taken = []
+        for event in events:
+            taken.append(unit.group.deliver(event))
             await asyncio.sleep(rng.choice((0, 0, 0.002)))
+        await asyncio.gather(*taken)
 
     async def retry(unit: Unit) -> None:
         for _ in range(200):
@@ -210,7 +219,7 @@ async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(sh
             await asyncio.sleep(0.002)
 
     async with asyncio.timeout(DEADLINE):
-        working = asyncio.gather(work(cut_off, 0), work(owning, 0))
+        working = asyncio.gather(work(cut_off), work(owning))
         await asyncio.gather(retry(cut_off), retry(owning), working)
         await asyncio.gather(cut_off.group.close(), owning.group.close())
         shop.curable = True
@@ -225,6 +234,7 @@ async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(sh
 # --- the relay --------------------------------------------------------------------------------------------------------
 
 
+@by_hand
 async def test_a_relay_that_stands_by_looks_twice_a_second(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     working, standby = [await shop.process(shop.orders, parts=("relay",), bus=LocalBus()) for _ in range(2)]
     assert await working.relay.claim()
@@ -244,6 +254,7 @@ async def test_a_relay_that_stands_by_looks_twice_a_second(shop: Shop, monkeypat
     assert max(waits) == 0.5
 
 
+@by_hand
 @pytest.mark.parametrize("how", ["stops", "dies"])
 async def test_another_relay_goes_on_when_one(shop: Shop, how: str) -> None:
     bus = LocalBus()
@@ -265,6 +276,7 @@ async def test_another_relay_goes_on_when_one(shop: Shop, how: str) -> None:
     assert loop.time() - began < 5, "it was to look within half a second"
 
 
+@by_hand
 async def test_a_relay_finds_what_other_processes_commit_the_sooner_the_more_there_is(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 
 from tests.servers.kafka import Kafka
 from tests.servers.mariadb import MariaDB
@@ -14,6 +13,7 @@ from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
 from tests.servers.s3 import S3
+from tests.servers.times import cache
 
 
 @cache

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 
 from tests import servers
+from tests.servers import times
 
 KINDS = {
     "postgres": servers.postgres_admin_url,
@@ -17,6 +18,8 @@ KINDS = {
 
 if len(sys.argv) != 2 or sys.argv[1] not in KINDS:
     sys.exit(f"usage: python -m tests.servers {'|'.join(KINDS)}")
-print(KINDS[sys.argv[1]](), flush=True)
+url = KINDS[sys.argv[1]]()
+print(*times.lines(), sep="\n", file=sys.stderr)
+print(url, flush=True)
 with suppress(KeyboardInterrupt):
     signal.pause()

@@ -33,10 +33,9 @@ async def open_services(system: System, names: Sequence[str], deploy: str) -> As
         ConfigurationError: the system has no such service.
     """
     from freehold.deploy.config import read
-    from freehold.deploy.databases import data_folder, open_databases, reach
+    from freehold.deploy.databases import data_folder, open_databases, open_engine_of, reach
     from freehold.deploy.identities import Identities
     from freehold.deploy.settings import read_settings
-    from freehold.engines import open_engine
     from freehold.model.ports import DataFolder, SystemClock
     from freehold.runtime.calls import LocalCaller
     from freehold.runtime.host import Host
@@ -52,7 +51,7 @@ async def open_services(system: System, names: Sequence[str], deploy: str) -> As
     async with AsyncExitStack() as stack:
         engines: dict[str, Engine] = {}
         for name in dict.fromkeys(names):
-            engines[name] = open_engine(databases[name])
+            engines[name] = open_engine_of(name, databases[name], deployment)
             stack.push_async_callback(engines[name].close)
             await reach(engines[name], name)
         keys = Identities.open(

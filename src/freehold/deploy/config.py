@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from freehold.buses.factory import SCHEMES
 from freehold.model.errors import ConfigurationError
+from freehold.model.ports import CONNECTIONS
 from freehold.model.system import System
 from freehold.model.topology import PARTITIONS
 from freehold.stores import objects
@@ -35,6 +36,7 @@ class ServiceDeployment(BaseModel):
     database: str = Field(default="", repr=False)  # may hold a password
     address: str = ""
     workers: int = Field(default=1, ge=1, le=64)
+    connections: int | None = Field(default=None, ge=1)
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
     retention: dict[str, Any] = Field(default_factory=dict)
     sagas: dict[str, Any] = Field(default_factory=dict)
@@ -49,7 +51,8 @@ class Deployment(BaseModel):
     the variable FREEHOLD_DATABASE_SERVER names (an administrator's URL), unless a service names its own `database`.
     `objects` is a folder or a bucket; empty: the folder `objects` in the data folder.
     `partitions` is how many each topic has at a broker, unless `topics` gives one another number. Where services are
-    processes, each answers at its `address` (base URL) in as many processes as it has `workers`.
+    processes, each answers at its `address` (base URL) in as many processes as it has `workers`; they share the
+    `connections` that a service may hold to its server.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +66,7 @@ class Deployment(BaseModel):
     data: Path = Path(".freehold")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    connections: int = Field(default=CONNECTIONS, ge=1)
     rate_limits: bool = True
     queue_mode: bool = False
     retention: dict[str, Any] = Field(default_factory=dict)
@@ -77,13 +81,6 @@ class Deployment(BaseModel):
             raise ValueError(f"is no address of a bus that this version has; it begins with {' or '.join(SCHEMES)}")
         return value
 
-    @field_validator("objects")
-    @classmethod
-    def _known_objects(cls, value: str) -> str:
-        if value and not value.startswith(objects.SCHEMES):
-            raise ValueError(f"is no address of objects; it begins with {' or '.join(objects.SCHEMES)}")
-        return value
-
     @field_validator("store")
     @classmethod
     def _known_store(cls, value: str) -> str:
@@ -91,9 +88,21 @@ class Deployment(BaseModel):
             raise ValueError(f"is no address of a store; it begins with {' or '.join(STORES)}")
         return value
 
+    @field_validator("objects")
+    @classmethod
+    def _known_objects(cls, value: str) -> str:
+        if value and not value.startswith(objects.SCHEMES):
+            raise ValueError(f"is no address of objects; it begins with {' or '.join(objects.SCHEMES)}")
+        return value
+
     def service(self, name: str) -> ServiceDeployment:
         """The service's own settings, or defaults."""
         return self.services.get(name, ServiceDeployment())
+
+    def connections_of(self, name: str) -> int:
+        """How many connections each process of a service may hold: its share, and at least two."""
+        service = self.service(name)
+        return max(2, (service.connections or self.connections) // service.workers)
 
     def port_of(self, system: System, name: str) -> int:
         """Where a service listens: the gateway at `port`, the services at those that follow, in the system's order."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from freehold.deploy.config import Deployment
 from freehold.deploy.lock import make_folder
 from freehold.deploy.secrets import derive, open_secret
+from freehold.engines.factory import open_engine, parse_url
 from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Engine
 from freehold.model.service import Service
@@ -56,6 +57,17 @@ async def _databases(
     return {**await _on_server(system, deployment, missing, make=make), **named}
 
 
+def open_engine_of(service: str, url: str, deployment: Deployment) -> Engine:
+    """The service's engine, with as many connections as the deployment grants this process; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: the address cannot be opened.
+    """
+    if parse_url(url).drivername == "sqlite":
+        return open_engine(url)
+    return open_engine(url, pool_size=deployment.connections_of(service), max_overflow=0)
+
+
 async def reach(engine: Engine, service: str) -> None:
     """Ask the service's database for a sign of life. Raises ConfigurationError."""
     try:
@@ -83,7 +95,6 @@ def data_folder(system: System, deployment: Deployment) -> Path:
 async def _on_server(
     system: System, deployment: Deployment, services: list[Service], *, make: bool
 ) -> Mapping[str, str]:
-    from freehold.engines.factory import parse_url
     from freehold.engines.provision import Account, account_url, provision_databases, provision_schemas
 
     server = os.environ.get(SERVER)

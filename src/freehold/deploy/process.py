@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from freehold.buses.factory import open_bus
 from freehold.deploy.config import GATEWAY, Deployment
-from freehold.deploy.databases import data_folder, open_databases, reach
+from freehold.deploy.databases import data_folder, open_databases, open_engine_of, reach
 from freehold.deploy.identities import Identities
 from freehold.deploy.lock import FolderLock, take_slot
 from freehold.deploy.neighbours import Neighbours
@@ -18,7 +18,6 @@ from freehold.deploy.objects import deployed_objects, gateway_objects, object_ch
 from freehold.deploy.settings import read_settings
 from freehold.deploy.unit import PARTS as BACKGROUND
 from freehold.deploy.unit import Unit
-from freehold.engines import open_engine
 from freehold.http import Check, Draining, GatewayApp, HealthApp, ServiceApp, gateway_app, service_app
 from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Bus, Clock, DataFolder, Engine, SystemClock
@@ -144,7 +143,9 @@ class Process:
     async def _open_engines(self) -> None:
         """Every service's database, reached, before anything is made in one of them."""
         urls = await open_databases(self.system, self.deployment, self.services)
-        self._engines = {service.name: open_engine(urls[service.name]) for service in self.services}
+        self._engines = {
+            service.name: open_engine_of(service.name, urls[service.name], self.deployment) for service in self.services
+        }
         for service, engine in self._engines.items():
             await reach(engine, service)
 

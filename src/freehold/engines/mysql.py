@@ -27,6 +27,7 @@ from freehold.engines.mysql_prepared import MysqlPrepared
 from freehold.engines.mysql_rows import InsertNew, InsertOrUpdate
 from freehold.engines.pool import info_of
 from freehold.model.errors import DatabaseUnavailable
+from freehold.model.ports import CONNECTIONS
 
 registry.register("mysql.freehold", "freehold.engines.mysql_dialect", "ServerDialect")
 
@@ -37,8 +38,8 @@ _INT64 = 1 << 63
 class MysqlEngine(SqlEngine):
     """One database, through a pool of `pool_size` connections and `max_overflow` more at a rush.
 
-    A transaction waits `pool_timeout` seconds for a connection and `lock_timeout` for a lock, in whole seconds and at
-    least one.
+    A connection that was idle for `pool_idle` seconds is closed. A transaction waits `pool_timeout` seconds for a
+    connection and `lock_timeout` for a lock, in whole seconds and at least one.
     """
 
     dialect = "mysql"
@@ -47,9 +48,10 @@ class MysqlEngine(SqlEngine):
         self,
         url: URL,
         *,
-        pool_size: int = 5,
-        max_overflow: int = 5,
+        pool_size: int = CONNECTIONS,
+        max_overflow: int = 0,
         pool_timeout: float = 30.0,
+        pool_idle: float = 60.0,
         connect_timeout: float = 10.0,
         lock_timeout: float = 10.0,
         application_name: str = "freehold",
@@ -73,7 +75,12 @@ class MysqlEngine(SqlEngine):
 
         super().__init__(url.set(drivername="mysql"), engine, engine)
         self._pool = MysqlPool(
-            engine, size=pool_size, overflow=max_overflow, timeout=pool_timeout, connect_timeout=connect_timeout
+            engine,
+            size=pool_size,
+            overflow=max_overflow,
+            timeout=pool_timeout,
+            idle=pool_idle,
+            connect_timeout=connect_timeout,
         )
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:

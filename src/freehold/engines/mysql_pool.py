@@ -31,9 +31,9 @@ class MysqlPool(TransactionPool):
     """
 
     def __init__(
-        self, engine: AsyncEngine, *, size: int, overflow: int, timeout: float, connect_timeout: float
+        self, engine: AsyncEngine, *, size: int, overflow: int, timeout: float, idle: float, connect_timeout: float
     ) -> None:
-        super().__init__(engine, size=size, overflow=overflow, timeout=timeout)
+        super().__init__(engine, size=size, overflow=overflow, timeout=timeout, idle=idle)
         self._connect_timeout = connect_timeout
         # SQLAlchemy forgets the driver's connection of one that was cancelled.
         self._drivers: WeakKeyDictionary[AsyncConnection, Any] = WeakKeyDictionary()

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from freehold.model.errors import DatabaseUnavailable
+from freehold.model.ports import ANSWERING
 
 
 @dataclass(slots=True)
@@ -26,26 +27,32 @@ class _Waiter:
     """Somebody in the queue: gets a connection, or None and the right to open one."""
 
     begin: str
+    answers: bool
     turn: asyncio.Future[tuple[AsyncConnection, bool] | None]
 
 
 class TransactionPool:
     """At most `size + overflow` connections; those beyond `size` are closed when nobody waits for them.
 
-    A server's own says how to speak to its driver.
+    A server's own says how to speak to its driver. Every fourth is kept for transactions that answer another service:
+    others may hold theirs while they ask.
 
     Args:
         engine: opens connections; begins, commits and rolls back nothing by itself.
         timeout: seconds to wait for one.
+        idle: seconds after which one that nobody used is closed.
     """
 
-    def __init__(self, engine: AsyncEngine, *, size: int, overflow: int, timeout: float) -> None:
+    def __init__(self, engine: AsyncEngine, *, size: int, overflow: int, timeout: float, idle: float) -> None:
         self._engine = engine
         self._size = size
         self._limit = size + overflow
         self._timeout = timeout
-        self._idle: list[AsyncConnection] = []
+        self._idle_seconds = idle
+        self._idle: deque[tuple[AsyncConnection, float]] = deque()
+        self._closing: asyncio.Task[None] | None = None
         self._open = 0
+        self._ordinary = 0
         self._waiting: deque[_Waiter] = deque()
 
     # --- what a server's pool says ------------------------------------------------------------------------------------
@@ -82,7 +89,8 @@ class TransactionPool:
     @asynccontextmanager
     async def transaction(self, begin: str) -> AsyncGenerator[AsyncConnection, None]:
         """A connection in a transaction, committed at the block's end and rolled back when the block raises."""
-        connection = await self._begin(begin)
+        answers = ANSWERING.get()
+        connection = await self._begin(begin, answers)
         # SQLAlchemy's own idea of the transaction: a session's rollback shows there, and must not be committed over.
         logical = connection.sync_connection.begin()  # type: ignore[union-attr]
         try:
@@ -90,29 +98,46 @@ class TransactionPool:
             if not logical.is_active:
                 raise InvalidRequestError("the transaction was rolled back by its session and cannot be committed")
         except BaseException:
+            self._leave(answers)
             await _to_its_end(self._abandon(connection))
             raise
+        self._leave(answers)
         logical.close()
         await self._commit(connection, begin)
 
     async def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         self._size = 0
-        idle, self._idle = self._idle, []
-        for connection in idle:
+        if self._closing is not None:
+            self._closing.cancel()
+        idle, self._idle = self._idle, deque()
+        for connection, _ in idle:
             await self._discard(connection)
         await self._engine.dispose()
 
+    # --- who may have one ---------------------------------------------------------------------------------------------
+
+    def _may_enter(self, answers: bool) -> bool:
+        return answers or self._ordinary < self._limit - self._limit // 4
+
+    def _enter(self, answers: bool) -> None:
+        self._ordinary += not answers
+
+    def _leave(self, answers: bool) -> None:
+        """From here on the transaction waits for nobody but the database."""
+        self._ordinary -= not answers
+
     # --- begin --------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, begin: str) -> AsyncConnection:
+    async def _begin(self, begin: str, answers: bool) -> AsyncConnection:
         while True:
-            connection, begun, used = await self._take(begin)
+            connection, begun, used = await self._take(begin, answers)
             if begun:
                 return connection
             try:
                 await self._say(connection, begin)
             except BaseException as error:
+                self._leave(answers)
                 broken = not self._is_usable(connection)
                 await _to_its_end(self._abandon(connection, unheard=True))
                 if used and broken and isinstance(error, Exception):
@@ -120,33 +145,37 @@ class TransactionPool:
                 raise
             return connection
 
-    async def _take(self, begin: str) -> tuple[AsyncConnection, bool, bool]:
-        """A connection; whether the transaction is begun; whether it was used before."""
-        while self._idle:
-            connection = self._idle.pop()
+    async def _take(self, begin: str, answers: bool) -> tuple[AsyncConnection, bool, bool]:
+        """A connection, entered; whether the transaction is begun; whether it was used before."""
+        while self._idle and self._may_enter(answers):
+            connection, _ = self._idle.pop()
             if self._is_usable(connection):
+                self._enter(answers)
                 return connection, False, True
             await self._discard(connection)
-        if self._open >= self._limit:
-            handed = await self._wait(begin)
+        if self._open >= self._limit or not self._may_enter(answers):
+            handed = await self._wait(begin, answers)
             if handed is not None:
                 return *handed, True
         else:
+            self._enter(answers)
             self._open += 1
         try:
             return await self._open_connection(), False, False
         except BaseException:
+            self._leave(answers)
             self._gone()
             raise
 
-    async def _wait(self, begin: str) -> tuple[AsyncConnection, bool] | None:
-        waiter = _Waiter(begin, asyncio.get_running_loop().create_future())
+    async def _wait(self, begin: str, answers: bool) -> tuple[AsyncConnection, bool] | None:
+        waiter = _Waiter(begin, answers, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         try:
             async with asyncio.timeout(self._timeout):
                 return await waiter.turn
         except BaseException as error:
             if waiter.turn.done() and not waiter.turn.cancelled():
+                self._leave(answers)
                 await _to_its_end(self._pass_back(waiter.turn.result()))
             if isinstance(error, TimeoutError):
                 raise PoolTimeout(f"all {self._limit} connections were in use for {self._timeout:g} seconds") from None
@@ -169,12 +198,14 @@ class TransactionPool:
             committed = await self._say_commit(connection, chain=heir is not None)
         except BaseException:
             if heir is not None:
+                self._leave(heir.answers)
                 self._waiting.appendleft(heir)
             await _to_its_end(self._abandon(connection))
             raise
         if heir is None:
             await self._release(connection)
         elif heir.turn.done():
+            self._leave(heir.answers)
             await self._abandon(connection)
         else:
             heir.turn.set_result((connection, True))
@@ -185,9 +216,12 @@ class TransactionPool:
         """Who comes next, if their transaction begins like this."""
         while self._waiting and self._waiting[0].turn.done():
             self._waiting.popleft()
-        if not self._waiting or begin not in (None, self._waiting[0].begin):
+        heir = next((each for each in self._waiting if not each.turn.done() and self._may_enter(each.answers)), None)
+        if heir is None or begin not in (None, heir.begin):
             return None
-        return self._waiting.popleft()
+        self._waiting.remove(heir)
+        self._enter(heir.answers)
+        return heir
 
     async def _abandon(self, connection: AsyncConnection, *, unheard: bool = False) -> None:
         """Roll back, and keep the connection if it survived that.
@@ -214,9 +248,24 @@ class TransactionPool:
         if heir is not None:
             heir.turn.set_result((connection, False))
         elif len(self._idle) < self._size:
-            self._idle.append(connection)
+            self._keep(connection)
         else:
             await self._discard(connection)
+
+    def _keep(self, connection: AsyncConnection) -> None:
+        loop = asyncio.get_running_loop()
+        self._idle.append((connection, loop.time()))
+        if self._closing is None or self._closing.done() or self._closing.get_loop() is not loop:
+            self._closing = loop.create_task(self._close_idle())
+
+    async def _close_idle(self) -> None:
+        """Those that lay idle for long, the longest first, until there is none left: who keeps them takes the last."""
+        while self._idle:
+            wait = self._idle[0][1] + self._idle_seconds - asyncio.get_running_loop().time()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            else:
+                await _to_its_end(self._discard(self._idle.popleft()[0]))
 
     async def _discard(self, connection: AsyncConnection) -> None:
         self._gone()

@@ -20,6 +20,7 @@ from freehold.engines.postgres_dialect import hide_values
 from freehold.engines.postgres_pool import BEGIN, BEGIN_READ_ONLY, PostgresPool
 from freehold.engines.prepared import PostgresPrepared
 from freehold.model.errors import DatabaseUnavailable
+from freehold.model.ports import CONNECTIONS
 
 DRIVER = "postgresql+freehold"
 registry.register("postgresql.freehold", "freehold.engines.postgres_dialect", "PlainJsonDialect")
@@ -34,8 +35,9 @@ _DUPLICATE = "23505"
 class PostgresEngine(SqlEngine):
     """One database, or one schema of it, through a pool of `pool_size` connections and `max_overflow` more at a rush.
 
-    A transaction waits `pool_timeout` seconds for a connection, `lock_timeout` for a lock. `pgbouncer` makes it fit to
-    run behind PgBouncer in transaction mode: no prepared statement outlives its use, no start-up setting is sent.
+    A connection that was idle for `pool_idle` seconds is closed. A transaction waits `pool_timeout` seconds for a
+    connection, `lock_timeout` for a lock. `pgbouncer` makes it fit to run behind PgBouncer in transaction mode: no
+    prepared statement outlives its use, no start-up setting is sent.
     """
 
     dialect = "postgresql"
@@ -44,9 +46,10 @@ class PostgresEngine(SqlEngine):
         self,
         url: URL,
         *,
-        pool_size: int = 5,
-        max_overflow: int = 5,
+        pool_size: int = CONNECTIONS,
+        max_overflow: int = 0,
         pool_timeout: float = 30.0,
+        pool_idle: float = 60.0,
         connect_timeout: float = 10.0,
         lock_timeout: float = 10.0,
         pgbouncer: bool = False,
@@ -72,7 +75,7 @@ class PostgresEngine(SqlEngine):
         )
         event.listen(engine.sync_engine, "handle_error", lambda context: hide_values(context.original_exception))
         super().__init__(url, engine, engine)
-        self._pool = PostgresPool(engine, size=pool_size, overflow=max_overflow, timeout=pool_timeout)
+        self._pool = PostgresPool(engine, size=pool_size, overflow=max_overflow, timeout=pool_timeout, idle=pool_idle)
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._pool.transaction(BEGIN)

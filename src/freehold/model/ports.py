@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
     from freehold.model.envelope import Envelope
     from freehold.model.messages import Query
+
+ANSWERING: ContextVar[bool] = ContextVar("answering", default=False)
+"""Whether a service is answering another, which may hold a connection of its own until it has the answer. Engines keep
+some connections for this, so that services that ask each other in a circle do not wait for ever."""
+CONNECTIONS = 6
+"""How many connections a service holds to a server at most, unless it is told otherwise: 14 services fit 100."""
 
 R = TypeVar("R")
 C_contra = TypeVar("C_contra", contravariant=True)

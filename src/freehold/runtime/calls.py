@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from freehold.model.errors import ConfigurationError, DatabaseUnavailable, Unavailable
 from freehold.model.messages import Query
-from freehold.model.ports import Caller
+from freehold.model.ports import ANSWERING, Caller
 from freehold.model.problem import Problem
 from freehold.model.service import Answer
 from freehold.model.system import System
@@ -59,6 +59,7 @@ class Answering:
             return adapter.validate_python(await found.function(query, tx), from_attributes=True)
 
         work = self._host.work(context)
+        answering = ANSWERING.set(True)
         try:
             async with asyncio.timeout_at(context.deadline):
                 if found.own_transactions:
@@ -68,6 +69,8 @@ class Answering:
         except TimeoutError as error:
             name = type(query).__name__
             raise Unavailable(f"{self._host.service.name} did not answer {name} in time") from error
+        finally:
+            ANSWERING.reset(answering)
 
 
 class LocalCaller:

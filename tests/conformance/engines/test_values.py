@@ -18,6 +18,8 @@ from freehold.model.listed import listed
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Colour, Counter, Line, Order
 
+pytestmark = pytest.mark.guarantee("G9")
+
 counters: Table = Counter.__table__  # type: ignore[assignment]
 orders: Table = Order.__table__  # type: ignore[assignment]
 

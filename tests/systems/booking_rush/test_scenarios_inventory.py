@@ -22,6 +22,8 @@ from tests.databases import Databases
 from tests.systems.booking_rush.catalogue import Person
 from tests.systems.booking_rush.stage import Seats, Stage, open_stage
 
+pytestmark = pytest.mark.engines(2, 4)
+
 BUYERS = 300
 SEATS = (150, 80)
 TASKS = 6

@@ -23,6 +23,8 @@ from tests.databases import Databases
 from tests.systems.booking_rush.catalogue import ABROAD, problem
 from tests.systems.booking_rush.stage import Seats, Stage, open_again, open_stage
 
+pytestmark = pytest.mark.engines(2, 4)
+
 
 @pytest.fixture
 async def stage(databases: Databases, tmp_path: Path) -> AsyncIterator[Stage]:
