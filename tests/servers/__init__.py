@@ -10,6 +10,7 @@ from functools import cache
 
 from tests.servers.kafka import Kafka
 from tests.servers.mariadb import MariaDB
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -18,6 +19,12 @@ from tests.servers.rabbitmq import RabbitMQ
 def postgres_admin_url() -> str:
     """An administrator's URL: that of FREEHOLD_TEST_POSTGRES, or of a private server that ends with this process."""
     return os.environ.get("FREEHOLD_TEST_POSTGRES") or Postgres().url
+
+
+@cache
+def pgbouncer_address() -> str:
+    """host:port of a PgBouncer before that server: FREEHOLD_TEST_PGBOUNCER, or a private one of this process."""
+    return os.environ.get("FREEHOLD_TEST_PGBOUNCER") or PgBouncer(postgres_admin_url()).address
 
 
 @cache

@@ -7,14 +7,14 @@ import os
 import sys
 
 import pytest
-from sqlalchemy import insert, literal, select, text, update
+from sqlalchemy import insert, literal, make_url, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freehold.engines import open_engine
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Base, Counter, Order
-from tests.databases import Databases, end_session, session_of
+from tests.databases import PGBOUNCER, Databases, end_session, session_of
 
 DEADLINE = 20.0
 REFUSALS = ("permission denied", "must be owner", "too many attached databases - max 0", "denied to user", "denied for user",
@@ -315,7 +315,7 @@ async def attacks(databases: Databases) -> list[str]:
     if databases.kind == "sqlite":
         path = url.removeprefix("sqlite:///")
         return [f"ATTACH '{path}' AS orders", f"ATTACH 'file:{path}?mode=ro' AS orders"]
-    if databases.kind == "postgres-schemas":
+    if databases.kind in ("postgres-schemas", PGBOUNCER):
         schema = url.partition("://")[2].partition(":")[0]
         return [
             f"SELECT * FROM {schema}.counters",
@@ -326,7 +326,7 @@ async def attacks(databases: Databases) -> list[str]:
             "CREATE TABLE public.mine (id int)",
             "CREATE SCHEMA mine",
         ]
-    name = url.rpartition("/")[2]
+    name = str(make_url(url).database)
     if databases.kind == "mariadb":
         return [
             f"SELECT * FROM {name}.counters",
