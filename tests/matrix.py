@@ -43,6 +43,7 @@ ROWS = {
 }
 USUAL = (1, 3)
 """On how many engines a whole system's test runs, usually and in a full run, when it does not say so itself."""
+EVERY = (len(ENGINES), len(ENGINES))
 NOTHING = "-"
 """The name of the column of tests that no bus can touch, and of those that need no engine."""
 
@@ -98,6 +99,7 @@ class Case:
         if fixed := item.get_closest_marker("cell"):
             engine, bus = fixed.kwargs.get("engine", engine), fixed.kwargs.get("bus", bus)
         path = item.location[0]
+        systems = path.startswith("tests/systems/")
         guarantee, share = item.get_closest_marker("guarantee"), item.get_closest_marker("engines")
         return cls(
             test=f"{path}::{getattr(item, 'originalname', None) or item.name}",
@@ -105,7 +107,7 @@ class Case:
             engine=engine,
             bus=bus,
             variant=" ".join(f"{name}:{call.indices[name]}" for name in sorted(given)) if call is not None else "",
-            engines=None if guarantee else (share.args if share else USUAL),
+            engines=None if guarantee else (share.args if share else USUAL if systems else EVERY),
             only=", ".join(_kinds(item)),
             why=next((mark.args[0] for mark in item.iter_markers("only")), ""),
         )

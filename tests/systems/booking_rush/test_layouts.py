@@ -28,7 +28,8 @@ from systems.booking_rush.auth.tables import Account, Tenant
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.payment.settings import PaymentSettings
 from tests.buses import BROKERS, KINDS
-from tests.databases import FULL, Databases, Kept
+from tests.databases import Databases, Kept
+from tests.matrix import FULL
 from tests.servers import mariadb_admin_url, postgres_admin_url
 from tests.systems.booking_rush.catalogue import FAST, HOME
 from tests.systems.booking_rush.likeness import CHANCE, differences, likeness
