@@ -79,6 +79,24 @@ async def test_processes_share(stores: Stores) -> None:
     assert (await other.line.join("l", "second")).position == 2
 
 
+async def test_many_callers_and_any_text(shelf: Shelf) -> None:
+    """What one caller sends spoils no other's call."""
+    strange = ["\ud800", "", "a b\r\nPING\r\n", "\x00", "{x}", "ключ"]
+    await shelf.counters.restore("zone", 10**6)
+
+    async def call(n: int) -> None:
+        text = strange[n % len(strange)]
+        for turn in range(10):
+            assert (await shelf.counters.reserve("zone", f"{text}{n}-{turn}", 1, holder=text)).done
+            await shelf.cache.put(text, text.encode(errors="surrogatepass"), 60)
+            await shelf.line.join("l", text)
+
+    await asyncio.gather(*(call(n) for n in range(300)))
+    assert await left(shelf.counters, ["zone"]) == {"zone": 10**6 - 3000}
+    assert sorted(await shelf.cache.get_many(strange)) == sorted(strange)
+    assert sorted(await shelf.line.pop("l", 10)) == sorted(strange)
+
+
 # --- cache ------------------------------------------------------------------------------------------------------------
 
 
