@@ -24,7 +24,7 @@ class Stores:
     """A system's store as several processes see it."""
 
     def __init__(self, kind: str, stack: AsyncExitStack) -> None:
-        self.url = redis_url() if kind == "redis" else "memory://"
+        self.url = f"{redis_url()}?timeout=20" if kind == "redis" else "memory://"
         self.prefix = f"test-{uuid4().hex}"
         self._stack = stack
         self._one: Store | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ from freehold.model.errors import ConfigurationError, StoreUnavailable
 log = logging.getLogger("freehold.stores.redis")
 T = TypeVar("T")
 BATCH = 200
+TIMEOUT = 1.0
 Argument = str | bytes | int | float
 _LOST = (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError)
 
@@ -46,31 +48,24 @@ class _Call:
 class Link:
     """A few connections, and on each as many calls on one way as wait for it, in the order in which they came.
 
-    A call is tried once and takes `timeout` at most. After Redis was lost, calls fail at once, and one at a time tries
-    again every `pause`: nobody waits in a row for a Redis that is away.
+    A call is tried once and takes a second at most, or the `timeout` of the address. After Redis was lost, calls fail
+    at once, and one at a time tries again every `pause`: nobody waits in a row for a Redis that is away.
 
     Args:
         url: where Redis is.
         connections: how many are opened at most.
-        timeout: seconds.
         pause: seconds.
 
     Raises:
         ConfigurationError: the address cannot be right.
     """
 
-    def __init__(self, url: str, *, connections: int = 4, timeout: float = 1.0, pause: float = 0.25) -> None:
-        self._timeout = timeout
+    def __init__(self, url: str, *, connections: int = 4, pause: float = 0.25) -> None:
+        address = _read(url)
+        self._timeout = address.timeout
         self._pause = pause
         self._connections = connections
-        pool = ConnectionPool(
-            max_connections=connections,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            **_options(url),
-        )
+        pool = ConnectionPool(max_connections=connections, retry=Retry(NoBackoff(), 0), protocol=2, **address.pool)
         self._redis: Any = Redis.from_pool(pool)  # its commands have no types
         self._lost_until: float | None = None
         self._waiting: deque[_Call] = deque()
@@ -111,7 +106,7 @@ class Link:
                 answer = await call()
         except _LOST as error:
             if self._lost_until is None:
-                log.warning("Redis is away: %s", error or type(error).__name__)
+                log.warning("Redis is away: %s", str(error) or type(error).__name__)
             self._lost_until = time.monotonic() + self._pause
             raise StoreUnavailable("Redis does not answer") from error
         except RedisError as error:  # full, read-only, still loading
@@ -170,25 +165,40 @@ def _encoded(word: Argument) -> bytes:
     return word if isinstance(word, bytes) else str(word).encode(errors="surrogatepass")
 
 
-def _options(url: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Where Redis is, as the client's pool takes it, and how long a call may take, in seconds."""
+
+    pool: dict[str, Any]
+    timeout: float
+
+
+def _read(url: str) -> _Address:
     try:
         parts = urlsplit(url)
         port = parts.port or 6379
         query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        timeout = float(query.pop("timeout", TIMEOUT))
         database = int(parts.path.strip("/") or 0)
+        if not 0 < timeout < math.inf:
+            raise ValueError("no time at all")
     except ValueError:
         raise ConfigurationError(
-            "store", "is no address", "Write redis://user:password@host:port/db, special characters %-encoded"
+            "store", "is no address", "Write redis://user:password@host:port/db?timeout=1, special characters %-encoded"
         ) from None
-    if unknown := sorted(query.keys() - {"ca"}):
-        raise ConfigurationError("store", f"the address has an option {unknown[0]!r}", "There is: ca (a file)")
-    options: dict[str, Any] = {
+    authority = query.pop("ca", None)
+    if query:
+        raise ConfigurationError("store", f"the address has an option {min(query)!r}", "There are: ca, timeout")
+    pool: dict[str, Any] = {
         "host": parts.hostname or "localhost",
         "port": port,
         "db": database,
         "username": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "connection_class": Connection,
     }
-    if parts.scheme != "rediss":
-        return {**options, "connection_class": Connection}
-    return {**options, "connection_class": SSLConnection, "ssl_ca_certs": query.get("ca")}
+    if parts.scheme == "rediss":
+        pool |= {"connection_class": SSLConnection, "ssl_ca_certs": authority}
+    return _Address(pool, timeout)
