@@ -37,7 +37,7 @@ class Histories(RuleBasedStateMachine):
         self.ended: set[str] = set()
 
     async def _open(self) -> Any:
-        return open_store(redis_url(), f"test-{uuid4().hex}")
+        return open_store(f"{redis_url()}?timeout=20", f"test-{uuid4().hex}")
 
     def teardown(self) -> None:
         self._runner.run(self._store.close())

@@ -26,7 +26,7 @@ class Stores:
     """A system's store as several processes see it."""
 
     def __init__(self, kind: str, stack: AsyncExitStack) -> None:
-        self.url = redis_url() if kind == "redis" else "memory://"
+        self.url = f"{redis_url()}?timeout=20" if kind == "redis" else "memory://"
         self.prefix = f"test-{uuid4().hex}"
         self._stack = stack
         self._one: Store | None = None
@@ -79,6 +79,24 @@ async def test_processes_share(stores: Stores) -> None:
     assert await other.cache.get("a") == b"1"
     await one.line.join("l", "first")
     assert (await other.line.join("l", "second")).position == 2
+
+
+async def test_many_callers_and_any_text(shelf: Shelf) -> None:
+    """What one caller sends spoils no other's call."""
+    strange = ["\ud800", "", "a b\r\nPING\r\n", "\x00", "{x}", "ключ"]
+    await shelf.counters.restore("zone", 10**6)
+
+    async def call(n: int) -> None:
+        text = strange[n % len(strange)]
+        for turn in range(10):
+            assert (await shelf.counters.reserve("zone", f"{text}{n}-{turn}", 1, holder=text)).done
+            await shelf.cache.put(text, text.encode(errors="surrogatepass"), 60)
+            await shelf.line.join("l", text)
+
+    await asyncio.gather(*(call(n) for n in range(300)))
+    assert await left(shelf.counters, ["zone"]) == {"zone": 10**6 - 3000}
+    assert sorted(await shelf.cache.get_many(strange)) == sorted(strange)
+    assert sorted(await shelf.line.pop("l", 10)) == sorted(strange)
 
 
 # --- cache ------------------------------------------------------------------------------------------------------------

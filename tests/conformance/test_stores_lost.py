@@ -233,7 +233,9 @@ async def test_nobody_is_there() -> None:
         ("redis://u:hunter2@h:many/0", "redis://user:password@host:port/db"),
         ("redis://u:hunter2@h/zero", "redis://user:password@host:port/db"),
         ("redis://u:hunter2@h/0?ca", "redis://user:password@host:port/db"),
-        ("redis://u:hunter2@h/0?timeout=1", "'timeout'"),
+        ("redis://u:hunter2@h/0?timeout=soon", "redis://user:password@host:port/db"),
+        ("redis://u:hunter2@h/0?timeout=0", "redis://user:password@host:port/db"),
+        ("redis://u:hunter2@h/0?tries=1", "'tries'"),
     ],
 )
 def test_addresses_that_cannot_be_right(url: str, problem: str) -> None:
