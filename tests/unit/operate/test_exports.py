@@ -405,7 +405,7 @@ def test_the_command_writes_files(tmp_path: Path) -> None:
     def export(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "freehold.cli", "export", *arguments],
-            cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+            cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     for kind, names in (("compose", ["compose.yaml"]), ("dockerfile", ["Dockerfile", "Dockerfile.dockerignore"])):
