@@ -75,7 +75,8 @@ class Case:
         bus: NOTHING when none touches it.
         variant: its other parameters.
         engines: on how many engines it runs usually and in a full run; None when its cells are pairwise.
-        why: reasons for which it does not run everywhere.
+        only: the engines or buses that it runs on, when it does not run on all.
+        why: the reason for that.
     """
 
     test: str
@@ -84,7 +85,8 @@ class Case:
     bus: str = NOTHING
     variant: str = ""
     engines: tuple[int, int] | None = None
-    why: tuple[str, ...] = ()
+    only: str = ""
+    why: str = ""
 
     @classmethod
     def of(cls, item: pytest.Item) -> Case:
@@ -102,12 +104,22 @@ class Case:
             bus=bus,
             variant=" ".join(f"{name}:{call.indices[name]}" for name in sorted(given)) if call is not None else "",
             engines=None if guarantee else (share.args if share else USUAL),
-            why=tuple(mark.args[0] for mark in item.iter_markers("only")),
+            only=", ".join(_kinds(item)),
+            why=next((mark.args[0] for mark in item.iter_markers("only")), ""),
         )
 
     @property
     def in_matrix(self) -> bool:
         return (self.engine, self.bus) != (NOTHING, NOTHING)
+
+
+def _kinds(item: pytest.Item) -> Sequence[str]:
+    """Where the test runs as its marks say it, whatever else was collected."""
+    for mark in item.iter_markers("parametrize"):
+        if mark.args[0] in ("engine_kind", "bus_kind"):
+            return tuple(mark.args[1])
+    fixed = item.get_closest_marker("cell")
+    return tuple(fixed.kwargs.values()) if fixed else ()
 
 
 def suite(path: str) -> str:
@@ -186,24 +198,9 @@ def _times(met: Counter[tuple[str, str, str]], case: Case) -> int:
 
 def restrictions(cases: Sequence[Case]) -> tuple[dict[tuple[str, str], int], list[str]]:
     """For each reason and where its tests run, how many there are; and the tests that tell no reason."""
-    by_test: dict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        if case.in_matrix and case.engines is None:
-            by_test[case.test].append(case)
-    told: Counter[tuple[str, str]] = Counter()
-    silent = []
-    for test, its in by_test.items():
-        engines, buses = {case.engine for case in its}, {case.bus for case in its}
-        some = [
-            ", ".join(sorted(kinds, key=every.index))
-            for kinds, every in ((engines, ENGINES), (buses, BUSES))
-            if NOTHING not in kinds and kinds != set(every)
-        ]
-        if some and not its[0].why:
-            silent.append(test)
-        for where, why in zip(some, its[0].why, strict=False):
-            told[why, where] += 1
-    return dict(told), silent
+    limited = {case.test: (case.why, case.only) for case in cases if case.only and case.engines is None}
+    silent = [test for test, (why, _) in limited.items() if not why]
+    return dict(Counter(limited.values())), silent
 
 
 # --- the table ------------------------------------------------------------------------------------------------------------
@@ -276,12 +273,14 @@ class Matrix:
         self._cases: dict[str, Case] = {}
         self._told: dict[tuple[str, str], int] = {}
         self._left = 0
+        self._faults: list[str] = []
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+        self._faults = faults([Case.of(item) for item in items])
+        yield  # others leave out what this run was not asked for
         every = [(item, Case.of(item)) for item in items]
         cases = [case for _, case in every]
-        check(cases)
         self._told = restrictions(cases)[0]
         kept = chosen(cases)
         for case in cases:
@@ -299,8 +298,12 @@ class Matrix:
             cell = self._table.cells[place]
             setattr(cell, report.outcome, getattr(cell, report.outcome) + 1)
 
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._faults and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self._cases or terminalreporter.config.option.collectonly:
+        if not (self._cases or self._faults) or terminalreporter.config.option.collectonly:
             return
         terminalreporter.section("matrix")
         for line in self._table.lines():
@@ -310,15 +313,22 @@ class Matrix:
         )
         for (why, where), count in sorted(self._told.items()):
             terminalreporter.write_line(f"on {where} only: {count} test{'s' * (count > 1)}, because {why}")
+        for fault in self._faults:
+            terminalreporter.write_line(fault, red=True)
         if self._left:
             terminalreporter.write_line(f"{self._left} cells are left to the full run (FREEHOLD_MATRIX=full)")
 
 
-def check(cases: Sequence[Case]) -> None:
-    """Raises pytest.UsageError for a test of a guarantee that names none, or that is not everywhere and tells no reason."""
-    nameless = {case.test for case in cases if case.engines is not None and case.test.startswith("tests/conformance/")}
-    unknown = {case.test for case in cases if case.engines is None and not set(case.rows) <= set(ROWS)}
-    if nameless or unknown:
-        raise pytest.UsageError(f'name the guarantee by pytest.mark.guarantee("G1"): {sorted(nameless | unknown)}')
-    if silent := restrictions(cases)[1]:
-        raise pytest.UsageError(f"say by tests.matrix.on_engines or on_buses why they do not run everywhere: {silent}")
+def faults(cases: Sequence[Case]) -> list[str]:
+    """What is wrong with tests of guarantees: that they name none, or are not everywhere and tell no reason."""
+    nameless = {
+        c.test for c in cases if c.in_matrix and c.engines is not None and c.test.startswith("tests/conformance/")
+    }
+    unknown = {c.test for c in cases if c.engines is None and not set(c.rows) <= set(ROWS)}
+    return [
+        *(f'{test}: name its guarantee by pytest.mark.guarantee("G1")' for test in sorted(nameless | unknown)),
+        *(
+            f"{test}: say by tests.matrix.on_engines or on_buses why it is not everywhere"
+            for test in restrictions(cases)[1]
+        ),
+    ]

@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from freehold.stores.counters import Claim as Claim
     from freehold.stores.counters import Counted as Counted
     from freehold.stores.counters import Counters as Counters
+    from freehold.stores.counters import Level as Level
     from freehold.stores.counters import Outcome as Outcome
     from freehold.stores.line import Line as Line
     from freehold.stores.line import Place as Place
@@ -139,7 +140,7 @@ _ROOMS = {
     "runtime.transaction": "Tx",
     "runtime.work": "Work",
     "stores.cache": "Cache",
-    "stores.counters": "Claim Counted Counters Outcome",
+    "stores.counters": "Claim Counted Counters Level Outcome",
     "stores.line": "Line Place",
     "stores.rate_limits": "RateLimits",
     "stores.store": "open_store",

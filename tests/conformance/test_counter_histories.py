@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from freehold.stores import Claim, Counters, Outcome, open_store
 from tests.servers import redis_url
+
+pytestmark = pytest.mark.guarantee("G9")
 
 COUNTERS, CLAIMS, HOLDERS = ("north", "south"), tuple("abcdefgh"), ("", "ann", "bob")
 counter, claim, holder = st.sampled_from(COUNTERS), st.sampled_from(CLAIMS), st.sampled_from(HOLDERS)
@@ -111,8 +114,10 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        left = self.ask(lambda counters: counters.left(COUNTERS))
-        assert left == {counter: self.left(counter) for counter in self.whole}
+        levels = self.ask(lambda counters: counters.levels(COUNTERS))
+        assert {counter: level.left for counter, level in levels.items()} == {
+            counter: self.left(counter) for counter in self.whole
+        }
         for holder in HOLDERS[1:]:
             assert self.ask(lambda counters, holder=holder: counters.held(holder)) == self.held(holder)
 

@@ -22,6 +22,8 @@ from freehold.stores.objects import open_objects
 from tests.servers import s3_url
 from tests.unit.http.servers import serving
 
+pytestmark = pytest.mark.guarantee("G9")
+
 KINDS = ("folder", "bucket", "bucket with a prefix")
 MEBIBYTE = 1024 * 1024
 ODD_KEYS = ("plain", "a b/ü+&=;@'(1)!.txt", "deep/er/and/deeper/x.tar.gz", "日本/雪", "100,00 $")

@@ -17,6 +17,8 @@ from freehold.deploy.config import Deployment, read
 from freehold.deploy.process import Process
 from tests.servers import redis
 
+pytestmark = pytest.mark.guarantee("G9")
+
 desk = Service("desk")
 
 

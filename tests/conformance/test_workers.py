@@ -20,13 +20,21 @@ from tests.conformance.shop import DEADLINE, Placed, Seen, Shop, open_shop, plac
 from tests.databases import Databases
 from tests.matrix import on_buses
 
-on_brokers = on_buses(*having("shares"), why="only with a broker a service may have several processes")
-pytestmark = pytest.mark.guarantee("G4")
-by_hand = on_buses("local", why="the test itself delivers to both processes")
+pytestmark = pytest.mark.guarantee("G5")
+
+on_brokers = on_buses(*having("shares"), why="only with a broker a group may have several processes")
 
 
 @pytest.fixture
-async def shop(databases: Databases, bus_kind: str) -> AsyncIterator[Shop]:
+async def shop(databases: Databases) -> AsyncIterator[Shop]:
+    """Each process has a bus that the test made, or events are handed to its consumer group."""
+    async with open_shop(databases) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def travelling(databases: Databases, bus_kind: str) -> AsyncIterator[Shop]:
+    """Events come over the bus."""
     async with open_shop(databases, bus_kind) as opened:
         yield opened
 
@@ -52,13 +60,14 @@ async def until(unit: Unit, expected: list[int]) -> None:
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.guarantee("G2")
 @on_brokers
-async def test_each_part_works_in_a_process_of_its_own(shop: Shop) -> None:
-    shop.handle("pay")
-    asking = await shop.process(shop.orders, parts=())
-    relaying = await shop.process(shop.orders, parts=("relay",))
-    published = await shop.process(shop.payments, parts=("relay",))
-    consuming = await shop.process(shop.payments, parts=("consumers",))
+async def test_each_part_works_in_a_process_of_its_own(travelling: Shop) -> None:
+    travelling.handle("pay")
+    asking = await travelling.process(travelling.orders, parts=())
+    relaying = await travelling.process(travelling.orders, parts=("relay",))
+    published = await travelling.process(travelling.payments, parts=("relay",))
+    consuming = await travelling.process(travelling.payments, parts=("consumers",))
     for unit in (asking, published):
         await unit.prepare()
         unit.start()
@@ -109,14 +118,14 @@ class Shared(LocalBus):
 @on_brokers
 @pytest.mark.parametrize("batch", [None, 50])
 async def test_an_event_parks_behind_what_another_process_has_parked(
-    shop: Shop, batch: int | None, monkeypatch: pytest.MonkeyPatch
+    travelling: Shop, batch: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one who takes over has looked at what is parked a moment too early."""
-    shop.handle("pay", batch=batch)
+    travelling.handle("pay", batch=batch)
     keys = [uuid7() for _ in range(8)]
-    asking = await shop.process(shop.orders)
-    leaving = await shop.process(shop.payments)
-    coming = await shop.process(shop.payments)
+    asking = await travelling.process(travelling.orders)
+    leaving = await travelling.process(travelling.payments)
+    coming = await travelling.process(travelling.payments)
     await coming.parking.load()
     await leaving.prepare()
     asking.start(timers=False)
@@ -138,8 +147,8 @@ async def test_an_event_parks_behind_what_another_process_has_parked(
         while await parked(coming) < 2 * len(keys):
             assert await numbers(coming) == [999]
             await asyncio.sleep(0.01)
-    shop.curable = True
-    shop.clock.advance(seconds=5)
+    travelling.curable = True
+    travelling.clock.advance(seconds=5)
     await coming.parking.run_due()
     effects = (await numbers(coming))[1:]
     assert sorted(effects) == [*range(8), *range(100, 108)]
@@ -150,7 +159,6 @@ async def _nothing() -> None:
     """Instead of a look."""
 
 
-@by_hand
 async def test_a_key_goes_on_at_once_when_another_process_has_retried_its_events(shop: Shop) -> None:
     shop.handle("pay")
     retrying, owning = await two_of_payments(shop)
@@ -164,7 +172,6 @@ async def test_a_key_goes_on_at_once_when_another_process_has_retried_its_events
     assert await parked(owning) == 0
 
 
-@by_hand
 async def test_an_event_that_is_dead_meanwhile_has_no_effects_after_all(shop: Shop) -> None:
     """A process that was away for so long that another has the lease still tries what it has read."""
     shop.handle("pay", retry=Retry(times=2, first=1))
@@ -183,7 +190,6 @@ async def test_an_event_that_is_dead_meanwhile_has_no_effects_after_all(shop: Sh
     assert await numbers(late) == [1]
 
 
-@by_hand
 async def test_what_is_parked_while_another_look_is_under_way_is_remembered(shop: Shop) -> None:
     shop.handle("pay")
     unit, _ = await two_of_payments(shop)
@@ -193,7 +199,7 @@ async def test_what_is_parked_while_another_look_is_under_way_is_remembered(shop
     assert all(unit.parking.holds("pay", event.key) for event in events)
 
 
-@by_hand
+@pytest.mark.guarantee("G4")
 @pytest.mark.parametrize("batch", [None, 50])
 async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(shop: Shop, batch: int | None) -> None:
     """One was cut off from the broker and goes on with what it has, while the other gets the same again."""
@@ -234,7 +240,7 @@ async def test_both_processes_of_a_group_that_is_torn_keep_the_order_of_a_key(sh
 # --- the relay --------------------------------------------------------------------------------------------------------
 
 
-@by_hand
+@pytest.mark.guarantee("G2")
 async def test_a_relay_that_stands_by_looks_twice_a_second(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     working, standby = [await shop.process(shop.orders, parts=("relay",), bus=LocalBus()) for _ in range(2)]
     assert await working.relay.claim()
@@ -254,7 +260,7 @@ async def test_a_relay_that_stands_by_looks_twice_a_second(shop: Shop, monkeypat
     assert max(waits) == 0.5
 
 
-@by_hand
+@pytest.mark.guarantee("G2")
 @pytest.mark.parametrize("how", ["stops", "dies"])
 async def test_another_relay_goes_on_when_one(shop: Shop, how: str) -> None:
     bus = LocalBus()
@@ -276,7 +282,7 @@ async def test_another_relay_goes_on_when_one(shop: Shop, how: str) -> None:
     assert loop.time() - began < 5, "it was to look within half a second"
 
 
-@by_hand
+@pytest.mark.guarantee("G2")
 async def test_a_relay_finds_what_other_processes_commit_the_sooner_the_more_there_is(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

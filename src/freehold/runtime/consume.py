@@ -177,6 +177,10 @@ class Group:
         """What the group subscribes to."""
         return list(self._subscribers)
 
+    def consumers(self, event_type: str) -> list[str]:
+        """The names of the handlers that take events of this type."""
+        return [subscriber.name for subscriber in self._subscribers.get(event_type, ())]
+
     def deliver(self, envelope: Envelope) -> asyncio.Future[None]:
         """Take an event in; the future ends when every handler of this service has committed or parked it."""
         futures = [self._submit(subscriber, envelope) for subscriber in self._subscribers.get(envelope.type, ())]

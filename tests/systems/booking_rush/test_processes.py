@@ -29,8 +29,14 @@ from tests.systems.booking_rush import (
 )
 from tests.systems.booking_rush.catalogue import ABROAD, HOME, Person, problem
 from tests.systems.booking_rush.lining import Lining
-from tests.systems.booking_rush.site_of_processes import DEPLOYMENTS, Site, open_site
+from tests.systems.booking_rush.site_of_processes import DEPLOYMENTS, ON_REDIS, Site, open_site
 from tests.systems.booking_rush.stage import Seats
+from tests.systems.booking_rush.test_scenarios_inventory import (
+    DRIFTED,
+    OVERSOLD,
+    redis_is_lost_under_load,
+    until_told,
+)
 from tests.systems.booking_rush.world_of_processes import WorldOfProcesses
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,6 +44,7 @@ OTHERWISE = {
     "test_scenario_4_what_was_paid_in_time_is_confirmed_though_the_hold_ended_since": (
         "below: who asks by hand comes too late, for the saga confirms a paid booking within milliseconds"
     ),
+    "test_scenario_17_redis_is_lost": "below, where there is a Redis",
     "test_scenario_9_a_crash_before_the_confirm_commits": "below, with kill -9",
     "test_scenario_9_a_crash_right_after_the_gateway_accepted": "below, with kill -9",
 }
@@ -71,10 +78,15 @@ class StageOfProcesses(Lining):
             async with self.host("booking").engine.write() as connection:
                 await connection.execute(text("ALTER TABLE bookings DROP CONSTRAINT refused"))
 
-    async def flush(self) -> None:
+    @property
+    def sees_live_counters(self) -> bool:  # type: ignore[override]
+        """Each process has its own where they share no store."""
+        return self.world.site.has_redis
+
+    async def flush(self, event: Mapping[str, Any]) -> None:
         """What a process remembers by itself, where it has no store beside it, lasts a second."""
         if self.world.site.has_redis:
-            servers.redis().flush()
+            await asyncio.to_thread(servers.redis().flush)
 
     async def counted(self, metric: str) -> float:
         return await self.world.metric("booking", metric)
@@ -215,3 +227,12 @@ async def until_consumed(stage: StageOfProcesses, event_id: UUID, consumer: str)
                 if await connection.scalar(marked) is not None:
                     return
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("site", ON_REDIS, indirect=True)
+async def test_scenario_17_redis_is_lost(stage: StageOfProcesses) -> None:
+    drifted = await stage.counted(DRIFTED)
+    rush = await redis_is_lost_under_load(stage)
+    await until_told(stage, rush.event)
+    await rush.check([])
+    assert (await stage.counted(DRIFTED), await stage.counted(OVERSOLD)) == (drifted, 0)
