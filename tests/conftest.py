@@ -10,9 +10,26 @@ from pathlib import Path
 import pytest
 
 from tests.databases import Databases
-from tests.matrix import BUSES, ENGINES, Matrix
+from tests.matrix import BUSES, ENGINES, FULL, PGBOUNCER, Matrix
 from tests.servers import mariadb_admin_url, postgres_admin_url
 from tests.servers.ahead import Ahead
+
+BEHIND_PGBOUNCER = (
+    "tests/conformance/engines",
+    "tests/conformance/test_delivery.py",
+    "tests/conformance/test_idempotency.py",
+    "tests/conformance/test_sagas.py",
+    "tests/systems/booking_rush/test_scenarios_main.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With FREEHOLD_MATRIX=full, what a pooler could break runs behind one as well."""
+    chosen = metafunc.definition.location[0].startswith(BEHIND_PGBOUNCER)
+    named = any("engine_kind" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if FULL and chosen and "engine_kind" in metafunc.fixturenames and not named:
+        metafunc.definition.add_marker(pytest.mark.parametrize("engine_kind", [*ENGINES, PGBOUNCER], indirect=True))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -22,6 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from freehold.engines import open_engine
 from freehold.model.errors import Unavailable
 from freehold.model.ports import Engine
+from tests.matrix import PGBOUNCER
+from tests.servers import pgbouncer_address
 
 _shared_database = f"freehold_test_{os.getpid()}"
 _numbers = itertools.count(1)
@@ -167,7 +169,15 @@ class Databases:
             urls = await provision_databases(admin_url, [account])
         else:
             urls = await provision_schemas(admin_url, _shared_database, [account])
-        return Place(self.kind, service, name, urls[name], admin_url)
+        return Place(self.kind, service, name, self._reached(urls[name]), admin_url)
+
+    def _reached(self, url: str) -> str:
+        """Directly, or through PgBouncer."""
+        if self.kind != PGBOUNCER:
+            return url
+        host, _, port = pgbouncer_address().partition(":")
+        through = make_url(url).set(host=host, port=int(port)).update_query_dict({"pgbouncer": "true"})
+        return through.render_as_string(hide_password=False)
 
 
 async def session_of(connection: AsyncConnection) -> int:

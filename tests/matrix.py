@@ -25,6 +25,8 @@ FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
 
 ENGINES = ("sqlite", "postgres-schemas", "postgres-databases", "mariadb")
 BUSES = ("local", "rabbitmq", "kafka")
+PGBOUNCER = "postgres-pgbouncer"
+"""Schemas behind PgBouncer in transaction mode: some files run on it in a full run, too."""
 ROWS = {
     "G1": "published if committed",
     "G2": "reaches every consumer",
@@ -118,7 +120,7 @@ class Case:
 def _kinds(item: pytest.Item) -> Sequence[str]:
     """Where the test runs as its marks say it, whatever else was collected."""
     for mark in item.iter_markers("parametrize"):
-        if mark.args[0] in ("engine_kind", "bus_kind"):
+        if mark.args[0] in ("engine_kind", "bus_kind") and set(mark.args[1]) != {*ENGINES, PGBOUNCER}:
             return tuple(mark.args[1])
     fixed = item.get_closest_marker("cell")
     return tuple(fixed.kwargs.values()) if fixed and len(fixed.kwargs) == 1 else ()
@@ -139,14 +141,16 @@ def chosen(cases: Sequence[Case], *, full: bool = FULL) -> set[int]:
     for case in cases:
         kinds[case.test].add(case.engine)
     taken = {n for n, case in enumerate(cases) if case.engines is not None and _has(case, full=full, among=kinds)}
-    pairs = [n for n, case in enumerate(cases) if case.engines is None]
+    # What a broker does is the same behind a pooler.
+    twice = {n for n, case in enumerate(cases) if case.engine == PGBOUNCER and case.bus not in (NOTHING, BUSES[0])}
+    pairs = [n for n, case in enumerate(cases) if case.engines is None and n not in twice]
     return taken | (set(pairs) if full else pairwise({n: cases[n] for n in pairs}))
 
 
 def _has(case: Case, *, full: bool, among: Mapping[str, set[str]]) -> bool:
     """Whether a whole system's test runs on this engine."""
     assert case.engines is not None
-    return case.engine in few(case.test, among[case.test], case.engines[full])
+    return case.engine == PGBOUNCER or case.engine in few(case.test, among[case.test] - {PGBOUNCER}, case.engines[full])
 
 
 def few(test: str, kinds: Collection[str], many: int) -> Sequence[str]:
@@ -231,7 +235,7 @@ class Table:
 
     def lines(self) -> Iterator[str]:
         """The table with the engines and then, when buses were tried alone, a second one with them."""
-        for engines in ((*ENGINES, "mixed"), (NOTHING,)):
+        for engines in ((*ENGINES, PGBOUNCER, "mixed"), (NOTHING,)):
             columns = [column for column in product(engines, (NOTHING, *BUSES)) if self._has(*column)]
             rows = {row for row, engine, _ in self.cells if engine in engines}
             if rows:

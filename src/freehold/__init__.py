@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from freehold.model.messages import Command as Command
     from freehold.model.messages import Event as Event
     from freehold.model.messages import Query as Query
+    from freehold.model.points import Coordinates as Coordinates
+    from freehold.model.points import metres_between as metres_between
+    from freehold.model.points import within as within
     from freehold.model.ports import Clock as Clock
     from freehold.model.ports import DataFolder as DataFolder
     from freehold.model.ports import SystemClock as SystemClock
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
     from freehold.stores.counters import Claim as Claim
     from freehold.stores.counters import Counted as Counted
     from freehold.stores.counters import Counters as Counters
+    from freehold.stores.counters import Level as Level
     from freehold.stores.counters import Outcome as Outcome
     from freehold.stores.line import Line as Line
     from freehold.stores.line import Place as Place
@@ -124,6 +128,7 @@ _ROOMS = {
     "LoadScript LoadShape LoadShapes LoadStage",
     "model.messages": "Command Event Query",
     "model.listed": "listed",
+    "model.points": "Coordinates metres_between within",
     "model.ports": "Clock DataFolder SystemClock",
     "model.problem": "Problem not_found",
     "model.saga": "Saga Step",
@@ -139,7 +144,7 @@ _ROOMS = {
     "runtime.transaction": "Tx",
     "runtime.work": "Work",
     "stores.cache": "Cache",
-    "stores.counters": "Claim Counted Counters Outcome",
+    "stores.counters": "Claim Counted Counters Level Outcome",
     "stores.line": "Line Place",
     "stores.rate_limits": "RateLimits",
     "stores.store": "open_store",

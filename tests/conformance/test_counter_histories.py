@@ -37,7 +37,7 @@ class Histories(RuleBasedStateMachine):
         self.ended: set[str] = set()
 
     async def _open(self) -> Any:
-        return open_store(redis_url(), f"test-{uuid4().hex}")
+        return open_store(f"{redis_url()}?timeout=20", f"test-{uuid4().hex}")
 
     def teardown(self) -> None:
         self._runner.run(self._store.close())
@@ -114,8 +114,10 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        left = self.ask(lambda counters: counters.left(COUNTERS))
-        assert left == {counter: self.left(counter) for counter in self.whole}
+        levels = self.ask(lambda counters: counters.levels(COUNTERS))
+        assert {counter: level.left for counter, level in levels.items()} == {
+            counter: self.left(counter) for counter in self.whole
+        }
         for holder in HOLDERS[1:]:
             assert self.ask(lambda counters, holder=holder: counters.held(holder)) == self.held(holder)
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from freehold.model.errors import ConfigurationError, StoreUnavailable
-from freehold.stores import Outcome, Shelf, Store, open_store
+from freehold.stores import Counters, Outcome, Shelf, Store, open_store
 from tests.servers import redis
 from tests.servers.private import free_port
 
@@ -43,6 +43,10 @@ async def until_it_answers(store: Store) -> None:
                 await asyncio.sleep(0.02)
 
 
+async def left(counters: Counters, names: list[str]) -> dict[str, int]:
+    return {name: level.left for name, level in (await counters.levels(names)).items()}
+
+
 @contextmanager
 def killed() -> Any:
     redis().kill()
@@ -69,7 +73,7 @@ async def check_that_nobody_waits(store: Store) -> None:
         lambda: shelf.counters.reserve("zone", "c1", 1),
         lambda: shelf.counters.confirm("c1"),
         lambda: shelf.counters.release("c1"),
-        lambda: shelf.counters.left(["zone"]),
+        lambda: shelf.counters.levels(["zone"]),
         lambda: shelf.counters.held("u"),
         lambda: shelf.counters.add("zone", 1),
         lambda: shelf.counters.restore("zone", 1),
@@ -95,7 +99,7 @@ async def test_a_redis_that_is_away_and_comes_back(store: Store, how: str) -> No
         await check_that_nobody_waits(store)
     await until_it_answers(store)
     kept = how == "frozen"
-    assert (await shelf.counters.left(["zone"]) == {"zone": 5}) == kept
+    assert (await left(shelf.counters, ["zone"]) == {"zone": 5}) == kept
     await shelf.cache.put("a", b"3", 60)
     assert await shelf.cache.get("a") == b"3"
     assert (await shelf.counters.reserve("zone", "c1", 1)).outcome is (
@@ -135,7 +139,7 @@ async def test_a_flush_in_the_middle_is_told_and_mended(store: Store) -> None:
     await asyncio.gather(flush(), *(buy(f"b{n}") for n in range(25)))
     assert lost == 2
     assert bought >= 1000 - 2 * 25
-    assert await counters.left(["zone"]) == {"zone": total - bought}
+    assert await left(counters, ["zone"]) == {"zone": total - bought}
 
 
 async def test_load_goes_on_while_redis_is_killed_and_started(store: Store) -> None:
@@ -229,7 +233,9 @@ async def test_nobody_is_there() -> None:
         ("redis://u:hunter2@h:many/0", "redis://user:password@host:port/db"),
         ("redis://u:hunter2@h/zero", "redis://user:password@host:port/db"),
         ("redis://u:hunter2@h/0?ca", "redis://user:password@host:port/db"),
-        ("redis://u:hunter2@h/0?timeout=1", "'timeout'"),
+        ("redis://u:hunter2@h/0?timeout=soon", "redis://user:password@host:port/db"),
+        ("redis://u:hunter2@h/0?timeout=0", "redis://user:password@host:port/db"),
+        ("redis://u:hunter2@h/0?tries=1", "'tries'"),
     ],
 )
 def test_addresses_that_cannot_be_right(url: str, problem: str) -> None:

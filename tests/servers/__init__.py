@@ -9,6 +9,7 @@ import os
 
 from tests.servers.kafka import Kafka
 from tests.servers.mariadb import MariaDB
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
@@ -20,6 +21,12 @@ from tests.servers.times import cache
 def postgres_admin_url() -> str:
     """An administrator's URL: that of FREEHOLD_TEST_POSTGRES, or of a private server that ends with this process."""
     return os.environ.get("FREEHOLD_TEST_POSTGRES") or Postgres().url
+
+
+@cache
+def pgbouncer_address() -> str:
+    """host:port of a PgBouncer before that server: FREEHOLD_TEST_PGBOUNCER, or a private one of this process."""
+    return os.environ.get("FREEHOLD_TEST_PGBOUNCER") or PgBouncer(postgres_admin_url()).address
 
 
 @cache

@@ -54,6 +54,19 @@ class Postgres(PrivateServer):
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
 
+def install_postgis() -> None:
+    """Have PostGIS for the private server's version. Raises RuntimeError when it cannot be had."""
+    binaries = _binaries()
+    major = binaries.parent.name
+    extension = Path(f"/usr/share/postgresql/{major}/extension/postgis.control")
+    if not extension.exists():
+        install(f"postgresql-{major}-postgis-3")
+    if not extension.exists():
+        raise RuntimeError(
+            f"The tests need PostGIS for PostgreSQL {major}. Install Debian's postgresql-{major}-postgis-3."
+        )
+
+
 def _binaries() -> Path:
     found = _installed()
     if found is None:

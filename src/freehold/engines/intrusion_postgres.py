@@ -97,7 +97,7 @@ async def enter(url: URL) -> AsyncGenerator[PostgresSession, None]:
     Raises Refused, and the driver's errors for a server that cannot be reached.
     """
     engine = create_async_engine(
-        url.set(drivername=postgres_engine.DRIVER),
+        postgres_engine.apart(url)[0].set(drivername=postgres_engine.DRIVER),
         connect_args={"timeout": _CONNECT_SECONDS, "statement_cache_size": 0},
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,

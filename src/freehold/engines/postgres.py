@@ -6,20 +6,33 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, ColumnElement, Executable, Integer, NullPool, Text, any_, bindparam, event, func, select
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Executable,
+    Integer,
+    NullPool,
+    Text,
+    any_,
+    bindparam,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.sql.schema import Table
+from sqlalchemy.sql.schema import MetaData, Table
 
 from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
 from freehold.engines.postgres_dialect import hide_values
 from freehold.engines.postgres_pool import BEGIN, BEGIN_READ_ONLY, PostgresPool
 from freehold.engines.prepared import PostgresPrepared
-from freehold.model.errors import DatabaseUnavailable
+from freehold.model.errors import ConfigurationError, DatabaseUnavailable
 from freehold.model.ports import CONNECTIONS
 
 DRIVER = "postgresql+freehold"
@@ -30,14 +43,19 @@ _CONFLICTS = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, loc
 _UNREACHABLE = {"57P01", "57P02", "57P03", "57P05", "53300"}  # shut down, crashed, starting, idle too long, full
 _CONNECTION_CLASS = "08"
 _DUPLICATE = "23505"
+_OPTIONS = ("pgbouncer", "postgis")
 
 
 class PostgresEngine(SqlEngine):
     """One database, or one schema of it, through a pool of `pool_size` connections and `max_overflow` more at a rush.
 
     A connection that was idle for `pool_idle` seconds is closed. A transaction waits `pool_timeout` seconds for a
-    connection, `lock_timeout` for a lock. `pgbouncer` makes it fit to run behind PgBouncer in transaction mode: no
-    prepared statement outlives its use, no start-up setting is sent.
+    connection, `lock_timeout` for a lock.
+
+    `pgbouncer`, or `?pgbouncer=true` in the address, makes it fit to run behind PgBouncer in transaction mode, where
+    each transaction may meet another session: no prepared statement outlives its use, and settings are those of the
+    transaction. `postgis`, or `?postgis=true` in the address, makes points PostGIS's `geography`; the database must
+    have the extension.
     """
 
     dialect = "postgresql"
@@ -53,10 +71,15 @@ class PostgresEngine(SqlEngine):
         connect_timeout: float = 10.0,
         lock_timeout: float = 10.0,
         pgbouncer: bool = False,
+        postgis: bool = False,
         application_name: str = "freehold",
     ) -> None:
+        url, said = apart(url)
+        pgbouncer = pgbouncer or said["pgbouncer"]
         connect: dict[str, Any] = {"timeout": connect_timeout}
         settings = {"application_name": application_name}
+        # Compiling short statements to machine code costs more than it saves.
+        own = {"jit": "off", "timezone": "UTC", "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
         if pgbouncer:
             connect |= {
                 "statement_cache_size": 0,
@@ -64,8 +87,7 @@ class PostgresEngine(SqlEngine):
                 "prepared_statement_name_func": str,  # the empty name is the unnamed statement
             }
         else:
-            # Compiling short statements to machine code costs more than it saves.
-            settings |= {"jit": "off", "timezone": "UTC", "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
+            settings |= own
         engine = create_async_engine(
             url.set(drivername=DRIVER),
             connect_args={**connect, "server_settings": settings},
@@ -74,8 +96,16 @@ class PostgresEngine(SqlEngine):
             **OPTIONS,
         )
         event.listen(engine.sync_engine, "handle_error", lambda context: hide_values(context.original_exception))
+        engine.dialect.postgis = self._postgis = postgis or said["postgis"]  # type: ignore[attr-defined]
         super().__init__(url, engine, engine)
-        self._pool = PostgresPool(engine, size=pool_size, overflow=max_overflow, timeout=pool_timeout, idle=pool_idle)
+        self._pool = PostgresPool(
+            engine,
+            size=pool_size,
+            overflow=max_overflow,
+            timeout=pool_timeout,
+            idle=pool_idle,
+            settings=own if pgbouncer else {},
+        )
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._pool.transaction(BEGIN)
@@ -106,6 +136,17 @@ class PostgresEngine(SqlEngine):
         new = func.unnest(*arrays).table_valued(*names, name="new").render_derived()
         return postgres_insert(table).from_select(names, select(*new.c), include_defaults=False)
 
+    async def create(self, metadata: MetaData) -> None:
+        if self._postgis:
+            async with self.read() as connection:
+                if not await connection.scalar(text("SELECT to_regtype('geography') IS NOT NULL")):
+                    raise ConfigurationError(
+                        "database",
+                        f"{self.url} has no PostGIS that the service's role finds, and the address says postgis=true",
+                        "CREATE EXTENSION postgis in a schema of its search_path, or leave the option out",
+                    )
+        await super().create(metadata)
+
     async def _lock_schema(self, connection: AsyncConnection) -> None:
         await connection.execute(select(func.pg_advisory_xact_lock(_lock_key("freehold:create"))))
 
@@ -123,6 +164,18 @@ class PostgresEngine(SqlEngine):
 
     def is_duplicate(self, error: BaseException) -> bool:
         return any(_sqlstate(cause) == _DUPLICATE for cause in causes(error))
+
+
+def apart(url: URL) -> tuple[URL, dict[str, bool]]:
+    """An address without the options that are ours, and those. Raises ConfigurationError."""
+    options = {}
+    for name in _OPTIONS:
+        said = url.query.get(name, "false")
+        if said not in ("true", "false"):
+            problem = f"{name}={said} in the address is neither true nor false"
+            raise ConfigurationError("database", problem, "Write one of them")
+        options[name] = said == "true"
+    return url.difference_update_query(_OPTIONS), options
 
 
 def _lock_key(name: str) -> Any:

@@ -62,8 +62,9 @@ async def provision_schemas(admin_url: str, database: str, accounts: Sequence[Ac
                 f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role};"
                 f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC;"
                 f"GRANT CONNECT ON DATABASE {name} TO {role};"
-                f"ALTER ROLE {role} IN DATABASE {name} SET search_path = {schema}"
+                f"ALTER ROLE {role} IN DATABASE {name} SET search_path = {schema}{_postgis(url)}"
             )
+        await _create_postgis(inside, url)
     return {account.role: account_url(url, account, database) for account in accounts}
 
 
@@ -87,7 +88,23 @@ async def provision_databases(admin_url: str, accounts: Sequence[Account]) -> di
                 f"GRANT ALL ON SCHEMA public TO {_quoted(account.role)};"
                 "RESET ROLE"
             )
+            await _create_postgis(inside, url)
+            if _postgis(url):
+                role, name = _quoted(account.role), _quoted(account.namespace)
+                await inside.execute(f"ALTER ROLE {role} IN DATABASE {name} SET search_path = public{_postgis(url)}")
     return {account.role: account_url(url, account) for account in accounts}
+
+
+def _postgis(url: URL) -> str:
+    """What the search path has more, where the administrator's address asks for PostGIS."""
+    return ", postgis" if url.query.get("postgis") == "true" else ""
+
+
+async def _create_postgis(inside: asyncpg.Connection, url: URL) -> None:
+    """In a schema of its own: nobody may look into `public`, and everybody needs its types."""
+    if _postgis(url):
+        await inside.execute("CREATE SCHEMA IF NOT EXISTS postgis; GRANT USAGE ON SCHEMA postgis TO PUBLIC")
+        await inside.execute("CREATE EXTENSION IF NOT EXISTS postgis SCHEMA postgis")
 
 
 async def drop_database(admin_url: str, database: str) -> None:

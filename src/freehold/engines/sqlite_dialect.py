@@ -21,6 +21,7 @@ from sqlalchemy.util import await_
 from sqlalchemy.util.concurrency import in_greenlet
 
 from freehold.engines.sqlite_compiler import ExactCompiler
+from freehold.model.points import of_text
 
 T = TypeVar("T")
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -142,6 +143,7 @@ def connect(path: str, *, writes: bool, busy_timeout: float) -> InlineConnection
     )
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.create_function("freehold_metres", 3, of_text, deterministic=True)
         connection.busy_timeout = busy_timeout
         # A reader's transaction takes its snapshot at once, as a writer's takes its lock.
         connection.begin_statements = (

@@ -13,22 +13,21 @@ from sqlalchemy import BigInteger, Column, Enum, Float, Integer, SmallInteger, S
 from sqlalchemy.types import TypeEngine
 
 from freehold.model.columns import (
-    Coordinates,
     ExactDecimal,
     Inet,
     JsonDocument,
-    PointText,
     TimeTz,
     UtcDateTime,
     as_utc,
 )
+from freehold.model.points import Coordinates, PointColumn
 
 _BITS: tuple[tuple[type[TypeEngine[Any]], int], ...] = ((SmallInteger, 16), (BigInteger, 64), (Integer, 32))
 _PLAIN: tuple[tuple[type[TypeEngine[Any]], Any], ...] = (
     (UtcDateTime, Annotated[AwareDatetime, AfterValidator(as_utc)]),
     (TimeTz, time),
     (JsonDocument, dict[str, Any] | list[Any]),
-    (PointText, Coordinates),
+    (PointColumn, Coordinates),
     (Inet, Annotated[IPvAnyAddress, AfterValidator(str)]),
     (Float, Annotated[float, Field(allow_inf_nan=False)]),
 )

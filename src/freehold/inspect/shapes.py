@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sqlalchemy.orm import MappedColumn
 
-from freehold.model.columns import Coordinates
+from freehold.model.points import Coordinates
 from freehold.model.type_names import describe_type
 
 Shape = str | dict[str, Any] | list[Any]

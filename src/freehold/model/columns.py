@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from ipaddress import ip_address
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
@@ -40,6 +40,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from freehold.model.errors import DeclarationError
+from freehold.model.points import Coordinates, PointColumn
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -247,33 +248,6 @@ class Inet(TypeDecorator[str]):
         return None if value is None else str(ip_address(value))
 
 
-class Coordinates(NamedTuple):
-    """A place on Earth in degrees (WGS 84), longitude first as in GeoJSON."""
-
-    longitude: float
-    latitude: float
-
-
-class PointText(TypeDecorator[Coordinates]):
-    """Coordinates kept as the text `longitude latitude`."""
-
-    impl = String(51)
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        longitude, latitude = (float(part) for part in value)
-        if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
-            raise ValueError(
-                f"point: longitude {longitude} and latitude {latitude} are not on Earth. Longitude comes first"
-            )
-        return f"{longitude!r} {latitude!r}"
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Coordinates | None:
-        return None if value is None else Coordinates(*map(float, value.split()))
-
-
 def as_utc(value: Any) -> datetime:
     """The same instant in UTC. Raises TypeError when it is not a datetime, ValueError when it is naive."""
     if not isinstance(value, datetime):
@@ -331,8 +305,8 @@ Timestamp = Annotated[datetime, mapped_column(UtcDateTime()), BeforeValidator(_n
 TimeOfDay = Annotated[time, mapped_column(TimeTz()), BeforeValidator(_no_number), AfterValidator(_require_offset)]
 """A time of day with its offset from UTC."""
 
-Point = Annotated[Coordinates, mapped_column(PointText())]
-"""A place on Earth; `[longitude, latitude]` in JSON."""
+Point = Annotated[Coordinates, mapped_column(PointColumn())]
+"""A place on Earth; `[longitude, latitude]` in JSON. Search by `within`."""
 
 
 class Portable:

@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from freehold.model.columns import ExactDecimal, Inet, JsonDocument, PointText, RawJson, TimeTz, UtcDateTime
+from freehold.model.columns import ExactDecimal, Inet, JsonDocument, RawJson, TimeTz, UtcDateTime
+from freehold.model.points import PointColumn
 
 _NAMES: Final[tuple[tuple[type[TypeEngine[Any]] | types.UnionType, str], ...]] = (
     (Uuid, "uuid"),
@@ -38,7 +39,7 @@ _NAMES: Final[tuple[tuple[type[TypeEngine[Any]] | types.UnionType, str], ...]] =
     (Date, "date"),
     (Time, "time"),
     (Inet, "inet"),
-    (PointText, "point"),
+    (PointColumn, "point"),
     (JsonDocument | RawJson | JSON, "json"),
     (LargeBinary, "bytes"),
     (Float, "float"),

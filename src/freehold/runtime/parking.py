@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,20 @@ LOOK, STANDBY = 0.5, 2.0
 REFRESH = 5.0
 HEADS = 100
 AT_ONCE = 8
+TURN = 20
+"""Events of a key, one after another, before other keys get their turn."""
 
 
 class Gone(Exception):
     """Somebody else has dealt with a parked event while it was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A key's first parked event, and whether it may be tried now."""
+
+    row: Row[Any]
+    is_due: bool
 
 
 class Parking:
@@ -187,9 +198,9 @@ class Parking:
         table, passed, last = self._table, 0, -1
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def retry(row: Row[Any]) -> bool:
+        async def retry(row: Row[Any]) -> int:
             async with gate:
-                return await self._retry(row)
+                return await self._retry_key(row)
 
         while True:
             async with self._host.engine.read() as connection:
@@ -216,30 +227,39 @@ class Parking:
                     raise outcome
                 passed += outcome
 
-    async def _retry(self, row: Row[Any]) -> bool:
+    async def _retry_key(self, row: Row[Any] | None) -> int:
+        """Try an event and, while they pass, those behind it, for one turn; how many passed."""
+        passed = 0
+        while row is not None and passed < TURN:
+            was_taken, row = await self._retry(row)
+            passed += was_taken
+        return passed
+
+    async def _retry(self, row: Row[Any]) -> tuple[bool, Row[Any] | None]:
+        """Whether the event passed, and the next of its key if that may be tried now."""
         subscriber = self._subscribers[row.consumer_name]
         envelope, known = envelope_of(row), self._held.get((row.consumer_name, row.partition_key))
         try:
             with handling(self._host, subscriber.name, [envelope]) as context:
                 async with self._host.work(context).transaction() as tx:
                     await subscriber.handle([envelope], tx)
-                    more = await self._leave(row, tx)
+                    following = await self._leave(row, tx)
         except Gone:
-            return False
+            return False, None
         except Exception as error:
             if self._host.engine.is_unavailable(error):
                 raise
             if self._host.engine.is_conflict(error):
-                return False  # the next look tries it again; the others need not wait for that
+                return False, None  # the next look tries it again; the others need not wait for that
             if not kept(error):  # what it kept includes its mark: the next try only takes it out
                 await self._failed(subscriber, row, envelope, error)
-            return False
-        if not more:
+            return False, None
+        if following is None:
             self._free(row.consumer_name, row.partition_key, known)
-        return True
+        return True, following.row if following is not None and following.is_due else None
 
-    async def _leave(self, row: Row[Any], tx: Tx) -> bool:
-        """Take the event out and give the next of its key its turn; whether there is one.
+    async def _leave(self, row: Row[Any], tx: Tx) -> Head | None:
+        """Take the event out and give the next of its key its turn; that one, if there is one.
 
         Raises Gone when it was out already: then it may be dead, and must not have had its effects after all. So two
         processes that try it, the lease having run out under one of them, are one too many and no harm.
@@ -262,7 +282,7 @@ class Parking:
             if dead:
                 await self._bury(subscriber, envelope, count, error, tx)
             if dead and not hold:
-                more = await self._leave(row, tx)
+                more = await self._leave(row, tx) is not None
             else:
                 wait = None if dead else tx.now() + self._wait(subscriber, count)
                 await (await tx.connection()).execute(
@@ -300,34 +320,33 @@ class Parking:
         return timedelta(seconds=min(policy.first * 2 ** (count - 1), policy.longest) * random.uniform(0.8, 1.2))
 
 
-async def first_parked(host: Host, consumer: str, key: str, tx: Tx) -> int | None:
-    """The position of a key's first parked event, locked; None when nothing of it is parked.
+async def first_parked(host: Host, consumer: str, key: str, tx: Tx) -> Row[Any] | None:
+    """A key's first parked event, locked; None when nothing of it is parked.
 
     Locked, since an event that parks behind it while it leaves would not be seen, and wait for ever.
     """
     table = host.tables.parked
     mine = (table.c.consumer_name == consumer) & (table.c.partition_key == key)
-    head = select(table.c.position).where(mine).order_by(table.c.position).limit(1).with_for_update()
-    position: int | None = await (await tx.connection()).scalar(head)
-    return position
+    head = select(table).where(mine).order_by(table.c.position).limit(1).with_for_update()
+    return (await (await tx.connection()).execute(head)).one_or_none()
 
 
-async def promote(host: Host, consumer: str, key: str, tx: Tx) -> bool:
-    """The first parked event of a key, if nothing before it is dead and held, is due now; whether there is one."""
+async def promote(host: Host, consumer: str, key: str, tx: Tx) -> Head | None:
+    """A key's first parked event, which is due now if nothing before it is dead and held; None when there is none."""
     table, dead, connection = host.tables.parked, host.tables.dead_letters, await tx.connection()
     first = await first_parked(host, consumer, key, tx)
     if first is None:
-        return False
+        return None
+    if first.next_attempt_at is not None:
+        return Head(first, first.next_attempt_at <= tx.now())
     held = exists(
         select(dead.c.id).where(dead.c.event_id == table.c.event_id, dead.c.consumer_name == consumer,
                                 dead.c.status == "dead", dead.c.held)
     )  # fmt: skip
-    await connection.execute(
-        update(table)
-        .where(table.c.position == first, table.c.next_attempt_at.is_(None), ~held)
-        .values(next_attempt_at=tx.now())
+    promoted = await connection.execute(
+        update(table).where(table.c.position == first.position, ~held).values(next_attempt_at=tx.now())
     )
-    return True
+    return Head(first, promoted.rowcount == 1)
 
 
 def envelope_of(row: Row[Any]) -> Envelope:

@@ -42,6 +42,19 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """What a counter holds.
+
+    Args:
+        left: as it says.
+        version: the last one that was `set`; 0 when none was.
+    """
+
+    left: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """An open claim, as the truth knows it."""
 
@@ -62,6 +75,11 @@ class Counters(Protocol):
     `restore`, or let it follow a truth elsewhere with `set`. Every method raises `StoreUnavailable` when the store is
     away, and may then have been carried out or not.
     """
+
+    @property
+    def shared(self) -> bool:
+        """Whether all processes see the same counters."""
+        ...
 
     async def reserve(
         self, counter: str, claim: str, quantity: int, *, holder: str = "", limit: int | None = None
@@ -93,7 +111,7 @@ class Counters(Protocol):
         """Give back what was confirmed. Else `UNKNOWN_CLAIM`, `NOT_CONFIRMED` or `ALREADY_RELEASED`."""
         ...
 
-    async def left(self, counters: Iterable[str]) -> dict[str, int]:
+    async def levels(self, counters: Iterable[str]) -> dict[str, Level]:
         """What each holds; absent ones are missing."""
         ...
 

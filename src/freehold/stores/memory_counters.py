@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from freehold.stores.counters import ENDED_SECONDS, Claim, Counted, Outcome, check_reserve
+from freehold.stores.counters import ENDED_SECONDS, Claim, Counted, Level, Outcome, check_reserve
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class MemoryCounters:
     Args:
         now: seconds that only grow.
     """
+
+    shared = False
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -71,8 +73,9 @@ class MemoryCounters:
         answer = self._end(claim, "confirmed")
         return Counted(Outcome.NOT_CONFIRMED, answer.left) if answer.outcome == Outcome.ALREADY_RESERVED else answer
 
-    async def left(self, counters: Iterable[str]) -> dict[str, int]:
-        return {counter: self._counts[counter].left for counter in counters if counter in self._counts}
+    async def levels(self, counters: Iterable[str]) -> dict[str, Level]:
+        found = {counter: self._counts[counter] for counter in counters if counter in self._counts}
+        return {counter: Level(count.left, count.version) for counter, count in found.items()}
 
     async def held(self, holder: str) -> int:
         return self._held.get(holder, 0)

@@ -71,6 +71,7 @@ def open_store(url: str, prefix: str) -> Store:
 
     Args:
         url: where it is; `rediss://` speaks TLS, with `?ca=/path` trusting the authorities in that file.
+            `?timeout=1` is how many seconds a call may take.
         prefix: what all keys begin with, so that several systems can share a Redis.
 
     Raises:

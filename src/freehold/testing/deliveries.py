@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -18,26 +18,73 @@ Delivery = tuple[UUID, str]
 """An event, and the group that takes it."""
 
 
-class Deliveries:
-    """A bus, with what is on its way.
+class OnTheWay:
+    """What is published, or about to be, and not yet taken by all groups that take it.
 
     Args:
-        bus: carries the events; all its groups are in this process.
         topology: who takes what.
     """
 
-    def __init__(self, bus: Bus, topology: Topology) -> None:
-        self._bus = bus
+    def __init__(self, topology: Topology) -> None:
         self._topology = topology
         self._out: set[Delivery] = set()
         self._ended: set[Delivery] = set()
         self._none_out = asyncio.Event()
         self._none_out.set()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing."""
+        return not self._out
+
+    async def until_empty(self) -> None:
+        """Wait until there is nothing."""
+        await self._none_out.wait()
+
+    def begin(self, event_id: UUID, event_type: str) -> None:
+        """All groups that take the event are to have it."""
+        self._expect({(event_id, group) for group in self._topology.takers(event_type)})
+
+    def end(self, delivery: Delivery) -> None:
+        """A group has committed or parked it."""
+        self._ended.add(delivery)
+        self._out.discard(delivery)
+        self._look()
+
+    async def begin_left_behind(self, units: Mapping[str, Unit]) -> None:
+        """What an earlier process published and a group has not taken yet."""
+        for unit in units.values():
+            outbox = unit.host.tables.outbox
+            published = select(outbox.c.event_id, outbox.c.event_type).where(outbox.c.published_at.is_not(None))
+            async with unit.host.engine.read() as connection:
+                rows = (await connection.execute(published)).all()
+            for event_id, kind in rows:
+                for group in self._topology.takers(kind):
+                    if not await _has_taken(units[group], event_id, kind):
+                        self._expect({(event_id, group)})
+
+    def _expect(self, deliveries: set[Delivery]) -> None:
+        self._out |= deliveries - self._ended
+        self._look()
+
+    def _look(self) -> None:
+        if self._out:
+            self._none_out.clear()
+        else:
+            self._none_out.set()
+
+
+class WatchedBus:
+    """A bus that notes what is on its way."""
+
+    def __init__(self, bus: Bus, on_the_way: OnTheWay) -> None:
+        self._bus = bus
+        self._on_the_way = on_the_way
+
     async def publish(self, events: Sequence[Envelope]) -> Sequence[asyncio.Future[None]]:
-        """Publish; each event counts as on its way until all groups that take it have committed or parked it."""
+        """Publish; each event is on its way from now on."""
         for event in events:
-            self.expect(event.event_id, self._topology.takers(event.type))
+            self._on_the_way.begin(event.event_id, event.type)
         return await self._bus.publish(events)
 
     async def subscribe(self, group: str, events: Sequence[str], topics: Sequence[str], deliver: Deliver) -> None:
@@ -56,44 +103,9 @@ class Deliveries:
     async def close(self) -> None:
         await self._bus.close()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether anything is on its way."""
-        return bool(self._out)
-
-    async def until_delivered(self) -> None:
-        """Wait until nothing is."""
-        await self._none_out.wait()
-
-    def expect(self, event_id: UUID, groups: Collection[str]) -> None:
-        """An event is at the broker, or will be."""
-        self._out.update({(event_id, group) for group in groups} - self._ended)
-        self._look()
-
-    async def expect_left_behind(self, units: Mapping[str, Unit]) -> None:
-        """What an earlier process published and a group has not taken yet."""
-        for unit in units.values():
-            outbox = unit.host.tables.outbox
-            published = select(outbox.c.event_id, outbox.c.event_type).where(outbox.c.published_at.is_not(None))
-            async with unit.host.engine.read() as connection:
-                rows = (await connection.execute(published)).all()
-            for event_id, kind in rows:
-                for group in self._topology.takers(kind):
-                    if not await _has_taken(units[group], event_id, kind):
-                        self.expect(event_id, [group])
-
     def _note(self, delivery: Delivery, ended: asyncio.Future[None]) -> None:
-        if ended.cancelled() or ended.exception() is not None:
-            return  # it comes again
-        self._ended.add(delivery)
-        self._out.discard(delivery)
-        self._look()
-
-    def _look(self) -> None:
-        if self._out:
-            self._none_out.clear()
-        else:
-            self._none_out.set()
+        if not ended.cancelled() and ended.exception() is None:  # else it comes again
+            self._on_the_way.end(delivery)
 
 
 async def _has_taken(unit: Unit, event_id: UUID, kind: str) -> bool:

@@ -23,7 +23,7 @@ from freehold.model.system import System
 from freehold.model.topology import Topology
 from freehold.runtime.work import Work
 from freehold.testing.clock import ManualClock
-from freehold.testing.deliveries import Deliveries
+from freehold.testing.deliveries import OnTheWay, WatchedBus
 
 E = TypeVar("E", bound=Event)
 DEADLINE = 30.0
@@ -44,6 +44,7 @@ class World:
         given: substitutes for provided things and settings, by type.
         clock: the clock to inject.
         folder: keys and embedded databases; a temporary one when None.
+        store: where caches, live counters, waiting lines and rate limits are.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class World:
         given: Mapping[type[Any], Any] | None = None,
         clock: ManualClock | None = None,
         folder: Path | None = None,
+        store: str = "memory://",
     ) -> None:
         self.clock = clock or ManualClock()
         self._folder = folder or Path(tempfile.mkdtemp(prefix="freehold-"))
@@ -62,24 +64,23 @@ class World:
         services = {name: ServiceDeployment(database=url) for name, url in (databases or {}).items()}
         self.process = Process(
             system,
-            Deployment(data=self._folder, services=services, bus=bus, partitions=PARTITIONS),
+            Deployment(data=self._folder, services=services, bus=bus, partitions=PARTITIONS, store=store),
             clock=self.clock,
             given=given,
             timers=False,
             call_timeout=DEADLINE,
         )
         self.system = system
-        self._deliveries: Deliveries | None = None
-        if bus != LOCAL_BUS:
-            topology = Topology.of(system, partitions=PARTITIONS)
-            self.process.bus = self._deliveries = Deliveries(self.process.bus, topology)
+        self._on_the_way = OnTheWay(Topology.of(system, partitions=PARTITIONS))
+        if self.process.shares:
+            self.process.bus = WatchedBus(self.process.bus, self._on_the_way)
 
     async def __aenter__(self) -> Self:
         await self.process.start()
         for unit in self.process.units.values():
             unit.host.outbox.wake()  # so that settling waits for what an earlier process left behind, too
-        if self._deliveries is not None:
-            await self._deliveries.expect_left_behind(self.process.units)
+        if self.process.shares:
+            await self._on_the_way.begin_left_behind(self.process.units)
         transport = httpx.ASGITransport(self.process.app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://gateway.test")
         return self
@@ -144,8 +145,8 @@ class World:
         """
         async with asyncio.timeout(deadline):
             await self.process.settle()
-            while self._deliveries is not None and self._deliveries.is_busy:
-                await self._deliveries.until_delivered()
+            while not self._on_the_way.is_empty:
+                await self._on_the_way.until_empty()
                 await self.process.settle()
 
     # --- looking ------------------------------------------------------------------------------------------------------

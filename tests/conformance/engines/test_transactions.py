@@ -7,7 +7,7 @@ import os
 import sys
 
 import pytest
-from sqlalchemy import insert, literal, select, text, update
+from sqlalchemy import insert, literal, make_url, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +15,7 @@ from freehold.engines import open_engine
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Base, Counter, Order
 from tests.databases import Databases, end_session, session_of
-from tests.matrix import on_engines
+from tests.matrix import PGBOUNCER, on_engines
 
 pytestmark = pytest.mark.guarantee("G9")
 
@@ -317,7 +317,7 @@ async def attacks(databases: Databases) -> list[str]:
     if databases.kind == "sqlite":
         path = url.removeprefix("sqlite:///")
         return [f"ATTACH '{path}' AS orders", f"ATTACH 'file:{path}?mode=ro' AS orders"]
-    if databases.kind == "postgres-schemas":
+    if databases.kind in ("postgres-schemas", PGBOUNCER):
         schema = url.partition("://")[2].partition(":")[0]
         return [
             f"SELECT * FROM {schema}.counters",
@@ -328,7 +328,7 @@ async def attacks(databases: Databases) -> list[str]:
             "CREATE TABLE public.mine (id int)",
             "CREATE SCHEMA mine",
         ]
-    name = url.rpartition("/")[2]
+    name = str(make_url(url).database)
     if databases.kind == "mariadb":
         return [
             f"SELECT * FROM {name}.counters",

@@ -32,6 +32,8 @@ DEPLOYMENTS = ("kafka", "rabbitmq")
 """Sections of the repository's own freehold.toml."""
 ON_MARIADB = {"rabbitmq": ("ticket",)}
 """Which services of a deployment chose another engine than the others."""
+ON_REDIS = ("kafka",)
+"""Where processes share a store; elsewhere each has one in its memory."""
 
 
 @dataclass
@@ -58,11 +60,17 @@ class Site:
         self._heard = threading.Condition()
 
     @property
+    def has_redis(self) -> bool:
+        """Whether its store is one that can be flushed."""
+        return self.deployment in ON_REDIS
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the deployment says that freehold.toml does not."""
         settings = {
             "DATA": str(self.folder / "home"),
             "BUS": self.bus,
+            "STORE": servers.redis().url if self.has_redis else "memory://",
             "RATE_LIMITS": "false",  # all buyers of a test have one address
             "TEST_CLOCK": str(self.folder / "clock"),
             "SERVICES__AUTH__SETTINGS__PASSWORD_TIME_COST": "1",

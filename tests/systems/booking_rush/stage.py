@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from freehold import Event
+from freehold import Event, Unavailable
 from freehold.model.envelope import Envelope
 from freehold.observe.metrics import METRICS
 from freehold.runtime.saga_store import SagaView
@@ -21,6 +21,7 @@ from freehold.testing import ManualClock, World
 from systems.booking_rush.auth.settings import AuthSettings
 from systems.booking_rush.auth.tables import Tenant
 from systems.booking_rush.booking import lifecycle
+from systems.booking_rush.booking.live_seats import LiveSeats
 from systems.booking_rush.booking.seats import OPEN
 from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.booking.tables import Booking, ZoneInventory
@@ -162,6 +163,23 @@ class Stage(Catalogue):
         assert isinstance(gateway, SimulatedGateway)
         return gateway
 
+    async def live(self, event: Mapping[str, Any]) -> list[int | None]:
+        """What the live counters of the event's zones say; None where there is none, or no store."""
+        zone_ids = [UUID(zone["id"]) for zone in event["zones"]]
+        try:
+            levels = await self.live_seats.levels(zone_ids)
+        except Unavailable:
+            levels = {}
+        return [levels[zone_id].left if zone_id in levels else None for zone_id in zone_ids]
+
+    sees_live_counters = True
+    """Whether the services' store can be looked into from here."""
+
+    @property
+    def live_seats(self) -> LiveSeats:
+        """The live counters as the running service knows them."""
+        return self.host("booking").provided.use(LiveSeats)
+
     async def redeliver(self, kind: type[Event], booking_id: str, *, times: int = 1) -> None:
         """Deliver the booking's event of this type again, under its own id, to all services that consume it."""
         for event in await self.envelopes(kind, booking_id):
@@ -208,8 +226,10 @@ class Stage(Catalogue):
             patched.setattr(lifecycle, "confirm", fail)
             yield
 
-    async def flush(self) -> None:
-        """Lose what booking remembers of its zones beside their rows."""
+    async def flush(self, event: Mapping[str, Any]) -> None:
+        """Lose the live counters of the event's zones, and what booking remembers of zones beside their rows."""
+        for zone in event["zones"]:
+            await self.live_seats.forget(UUID(zone["id"]))
         self.host("booking").provided.use(SoldOutMemory).forget()
 
     async def counted(self, metric: str) -> float:
@@ -217,7 +237,9 @@ class Stage(Catalogue):
         return METRICS.registry.get_sample_value(metric) or 0.0
 
 
-async def open_again(databases: Databases, folder: Path, clock: ManualClock, **settings: Any) -> World:
+async def open_again(
+    databases: Databases, folder: Path, clock: ManualClock, store: str = "memory://", **settings: Any
+) -> World:
     """The system on the databases and the gateway's books that are there already."""
     urls = {service.name: await databases.url(service.name) for service in system.services}
     payments = PaymentSettings(sim_state_file=str(folder / "gateway.sqlite"), **settings)
@@ -227,6 +249,7 @@ async def open_again(databases: Databases, folder: Path, clock: ManualClock, **s
         given={AuthSettings: FAST, PaymentSettings: payments},
         clock=clock,
         folder=folder / "home",
+        store=store,
     )
 
 

@@ -8,7 +8,7 @@ import os
 import random
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import asdict, replace
@@ -20,6 +20,7 @@ import httpx
 import pytest
 from sqlalchemy import insert, update
 
+from freehold.model.ports import Engine
 from freehold.model.topology import Topology
 from freehold.testing import World
 from freehold.testing.world import PARTITIONS
@@ -31,6 +32,7 @@ from tests.buses import BROKERS, KINDS
 from tests.databases import Databases, Kept
 from tests.matrix import FULL
 from tests.servers import mariadb_admin_url, postgres_admin_url
+from tests.systems.booking_rush.apart import Apart, apart
 from tests.systems.booking_rush.catalogue import FAST, HOME
 from tests.systems.booking_rush.likeness import CHANCE, differences, likeness
 from tests.systems.booking_rush.recording import Answer, Recording, rows_of
@@ -47,20 +49,28 @@ PAIRS = [
     ("mixed", "rabbitmq"),
 ]  # fmt: skip
 """Each layout and each bus once; with FREEHOLD_MATRIX=full every layout with every bus."""
-CELLS = [
-    pytest.param(layout, bus, id=f"{layout}-{bus}", marks=pytest.mark.cell(engine=layout, bus=bus))
-    for layout, bus in (itertools.product(LAYOUTS, KINDS) if FULL else PAIRS)
-    if (layout, bus) != ("sqlite", "local")
-]
+CELLS = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
+APART = [cell for cell in CELLS if cell[1] != "local" and cell[0] != "sqlite"] if FULL else [("mixed", "kafka")]
+"""On the local bus there is one process."""
+
+
+def cells(of: Iterable[tuple[str, str]]) -> list[Any]:
+    """As the matrix shows them."""
+    return [
+        pytest.param(layout, bus, id=f"{layout}-{bus}", marks=pytest.mark.cell(engine=layout, bus=bus))
+        for layout, bus in of
+    ]
+
+
 _numbers = itertools.count(1)
 _first_run: list[Recording] = []
 """What `first_run` has recorded."""
 
 
 class Stand:
-    """A story's site: the whole system in this process, its time in our hands."""
+    """A story's site: a system whose time is in our hands."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World | Apart) -> None:
         self._world = world
 
     @property
@@ -81,20 +91,32 @@ class Stand:
             await tx.execute(update(Account).where(Account.email == email).values(role="super_admin"))
 
 
-async def record(urls: Mapping[str, str], bus: str, folder: Path) -> Recording:
-    """Tell the story on these databases and this bus."""
-    given: dict[type[Any], Any] = {
+def _given(folder: Path) -> dict[type[Any], Any]:
+    return {
         AuthSettings: FAST,
         BookingSettings: BookingSettings(queue_line_seconds=0.001),
         PaymentSettings: PaymentSettings(sim_state_file=str(folder / "gateway.sqlite")),
     }
-    async with World(system, databases=urls, bus=bus, given=given, folder=folder / "home") as world:
-        async with world.work("auth").transaction() as tx:
-            home = {"id": HOME, "name": "Home", "slug": "default", "created_at": tx.now(), "updated_at": tx.now()}
-            await tx.execute(insert(Tenant), home)
-        answers = await Story(Stand(world)).tell()
-        engines = {name: unit.host.engine for name, unit in world.process.units.items()}
-        return Recording(answers, await rows_of(system, engines))
+
+
+async def record(urls: Mapping[str, str], bus: str, folder: Path) -> Recording:
+    """Tell the story on these databases and this bus, in one process."""
+    async with World(system, databases=urls, bus=bus, given=_given(folder), folder=folder / "home") as world:
+        return await _told(world, {name: unit.host.engine for name, unit in world.process.units.items()})
+
+
+async def record_apart(urls: Mapping[str, str], bus: str, folder: Path) -> Recording:
+    """The same, with a process for each service."""
+    async with apart(system, urls, bus, given=_given(folder), folder=folder / "home") as site:
+        return await _told(site, {name: each.units[name].host.engine for name, each in site.processes.items()})
+
+
+async def _told(place: World | Apart, engines: Mapping[str, Engine]) -> Recording:
+    async with place.work("auth").transaction() as tx:
+        home = {"id": HOME, "name": "Home", "slug": "default", "created_at": tx.now(), "updated_at": tx.now()}
+        await tx.execute(insert(Tenant), home)
+    answers = await Story(Stand(place)).tell()
+    return Recording(answers, await rows_of(system, engines))
 
 
 @asynccontextmanager
@@ -132,12 +154,22 @@ async def first_run(tmp_path: Path) -> Recording:
 
 
 @pytest.mark.guarantee("G9")
-@pytest.mark.parametrize(("layout", "bus"), CELLS)
+@pytest.mark.parametrize(("layout", "bus"), cells(CELLS))
 async def test_the_same_story_leaves_the_same(
     layout: str, bus: str, first_run: Recording, tmp_path: Path, kept: Kept
 ) -> None:
     async with places(LAYOUTS[layout], tmp_path, kept) as urls, carrier(bus) as address:
         run = await record(urls, address, tmp_path / layout)
+    found = differences(likeness(first_run), likeness(run))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(("layout", "bus"), cells(APART))
+async def test_a_process_for_each_service_leaves_the_same(
+    layout: str, bus: str, first_run: Recording, tmp_path: Path, kept: Kept
+) -> None:
+    async with places(LAYOUTS[layout], tmp_path, kept) as urls, carrier(bus) as address:
+        run = await record_apart(urls, address, tmp_path / layout)
     found = differences(likeness(first_run), likeness(run))
     assert not found, "\n".join(found)
 

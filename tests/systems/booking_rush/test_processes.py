@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import select, text
@@ -19,27 +20,34 @@ from systems.booking_rush.booking.contract import BookingConfirmed
 from systems.booking_rush.booking.tables import Booking
 from systems.booking_rush.payment.contract import PaymentCompleted
 from systems.booking_rush.payment.tables import Payment
+from tests import servers
 from tests.systems.booking_rush import (
     test_auth_sessions,
     test_queue,
     test_scenarios_inventory,
     test_scenarios_main,
 )
-from tests.systems.booking_rush.catalogue import ABROAD, HOME
+from tests.systems.booking_rush.catalogue import ABROAD, HOME, Person, problem
 from tests.systems.booking_rush.lining import Lining
-from tests.systems.booking_rush.site_of_processes import DEPLOYMENTS, Site, open_site
+from tests.systems.booking_rush.site_of_processes import DEPLOYMENTS, ON_REDIS, Site, open_site
 from tests.systems.booking_rush.stage import Seats
+from tests.systems.booking_rush.test_scenarios_inventory import (
+    DRIFTED,
+    OVERSOLD,
+    redis_is_lost_under_load,
+)
 from tests.systems.booking_rush.world_of_processes import WorldOfProcesses
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OTHERWISE = {
     "test_scenario_4_what_was_paid_in_time_is_confirmed_though_the_hold_ended_since": (
-        "the saga confirms a paid booking within milliseconds, and nothing can come between"
+        "below: who asks by hand comes too late, for the saga confirms a paid booking within milliseconds"
     ),
+    "test_scenario_17_redis_is_lost": "below, where there is a Redis",
     "test_scenario_9_a_crash_before_the_confirm_commits": "below, with kill -9",
     "test_scenario_9_a_crash_right_after_the_gateway_accepted": "below, with kill -9",
 }
-"""Scenarios that are not played here as they are in one process, and why."""
+"""Scenarios that are played by other means than in one process, and why."""
 for _module in (test_scenarios_main, test_queue, test_auth_sessions, test_scenarios_inventory):
     _scenarios = {name: item for name, item in vars(_module).items() if name.startswith("test_scenario_")}
     globals().update({name: scenario for name, scenario in _scenarios.items() if name not in OTHERWISE})
@@ -69,8 +77,15 @@ class StageOfProcesses(Lining):
             async with self.host("booking").engine.write() as connection:
                 await connection.execute(text("ALTER TABLE bookings DROP CONSTRAINT refused"))
 
-    async def flush(self) -> None:
-        """What a process remembers by itself lasts a second; there is no store outside of it yet."""
+    @property
+    def sees_live_counters(self) -> bool:  # type: ignore[override]
+        """Each process has its own where they share no store."""
+        return self.world.site.has_redis
+
+    async def flush(self, event: Mapping[str, Any]) -> None:
+        """What a process remembers by itself, where it has no store beside it, lasts a second."""
+        if self.world.site.has_redis:
+            await asyncio.to_thread(servers.redis().flush)
 
     async def counted(self, metric: str) -> float:
         return await self.world.metric("booking", metric)
@@ -105,18 +120,26 @@ def app(stage: StageOfProcesses) -> StageOfProcesses:
     return stage
 
 
+async def test_scenario_4_what_was_paid_in_time_is_confirmed_though_the_hold_ended_meanwhile(
+    stage: StageOfProcesses,
+) -> None:
+    event = await stage.event(await stage.person("organizer"), seats=(10,))
+    buyer = await stage.person()
+    booking_id = await stage.held(buyer, event, 3)
+    async with paid_and_about_to_be_confirmed(stage, buyer, booking_id):
+        stage.world.clock.advance(minutes=10, seconds=1)
+    await stage.world.run_due()
+    assert ((await stage.booking(booking_id)).status, await stage.charged(booking_id)) == ("confirmed", 900_000)
+    assert len(await stage.told(BookingConfirmed, booking_id)) == 1
+    problem(await stage.act(f"/bookings/{booking_id}/confirm", buyer), 409, "ALREADY_CONFIRMED")
+    problem(await stage.act(f"/bookings/{booking_id}/cancel", buyer), 409, "ALREADY_CONFIRMED")
+
+
 async def test_scenario_9_booking_dies_before_the_confirm_commits(stage: StageOfProcesses) -> None:
     event = await stage.event(await stage.person("organizer"), seats=(10,))
     buyer = await stage.person()
     booking_id = await stage.held(buyer, event, 2)
-    payment = await stage.payment(booking_id)
-    headers = {**buyer.headers, "Idempotency-Key": "pay"}
-    async with stage.world.work("booking").transaction() as tx:
-        await tx.get(Booking, UUID(booking_id), lock=True)  # whoever confirms it waits
-        process = f"/api/v1/payments/{payment.id}/process"
-        paid = await stage.http.post(process, json={"card_token": "tok_visa"}, headers=headers)
-        assert paid.json()["status"] == "succeeded", paid.text
-        await until_consumed(stage, PaymentCompleted, booking_id, "saga.post_payment_saga")
+    async with paid_and_about_to_be_confirmed(stage, buyer, booking_id):
         await stage.world.kill("booking")
     await stage.world.run_due()
     assert (await stage.booking(booking_id)).status == "confirmed"
@@ -128,22 +151,15 @@ async def test_scenario_9_payment_dies_right_after_the_gateway_accepted(stage: S
     event = await stage.event(await stage.person("organizer"), seats=(10,))
     buyer = await stage.person()
     booking_id = await stage.held(buyer, event, 2)
-    payment = await stage.payment(booking_id)
-
-    async def pay() -> int:
-        headers = {**buyer.headers, "Idempotency-Key": "pay"}
-        process = f"/api/v1/payments/{payment.id}/process"
-        return (await stage.http.post(process, json={"card_token": "tok_visa"}, headers=headers)).status_code
-
     # Payment marks the row, asks the gateway, and comes back to the row, for which somebody waited meanwhile.
-    async with stage.world.work("payment").transaction() as first:
-        await first.get(Payment, payment.id, lock=True)
-        paying = asyncio.create_task(pay())
-        await until_waiting(stage, 1)
-        second = asyncio.create_task(hold_until_charged(stage, booking_id))
-        await until_waiting(stage, 2)
-    await second
-    assert await paying in (502, 503)
+    async with stage.world.work("payment").transaction() as tx:
+        await tx.find(Payment, Payment.booking_id == UUID(booking_id), lock=True)
+        paying = asyncio.create_task(charge(stage, buyer, booking_id))
+        await until_waiting(stage, "payment", 1)
+        killing = asyncio.create_task(kill_payment_once_charged(stage, booking_id))
+        await until_waiting(stage, "payment", 2)
+    await killing
+    assert (await paying).status_code in (502, 503)
     assert (await stage.payment(booking_id)).status == "processing"
 
     await stage.world.advance(minutes=2, seconds=31)
@@ -154,8 +170,31 @@ async def test_scenario_9_payment_dies_right_after_the_gateway_accepted(stage: S
     assert len(await stage.told(PaymentCompleted, booking_id)) == 1
 
 
-async def hold_until_charged(stage: StageOfProcesses, booking_id: str) -> None:
-    """Keep the payment's row after it was marked, and kill payment's process once the gateway has the charge."""
+@asynccontextmanager
+async def paid_and_about_to_be_confirmed(
+    stage: StageOfProcesses, buyer: Person, booking_id: str
+) -> AsyncIterator[None]:
+    """The booking is paid, and its saga has stored so, but waits within the transaction that confirms it."""
+    async with stage.world.work("booking").transaction() as tx:
+        await tx.get(Booking, UUID(booking_id), lock=True)
+        paid = await charge(stage, buyer, booking_id)
+        assert paid.json()["status"] == "succeeded", paid.text
+        (completed,) = await stage.envelopes(PaymentCompleted, booking_id)
+        await until_consumed(stage, completed.event_id, "saga.post_payment_saga")
+        await until_waiting(stage, "booking", 1)
+        yield
+
+
+async def charge(stage: StageOfProcesses, buyer: Person, booking_id: str) -> httpx.Response:
+    """Pay, and wait for nothing that follows."""
+    payment = await stage.payment(booking_id)
+    headers = {**buyer.headers, "Idempotency-Key": "pay"}
+    url = f"/api/v1/payments/{payment.id}/process"
+    return await stage.http.post(url, json={"card_token": "tok_visa"}, headers=headers)
+
+
+async def kill_payment_once_charged(stage: StageOfProcesses, booking_id: str) -> None:
+    """Take the payment's row when it was marked, and keep it until the gateway has the charge and payment is dead."""
     async with stage.world.work("payment").transaction() as tx:
         held = await tx.find(Payment, Payment.booking_id == UUID(booking_id), lock=True)
         assert held is not None
@@ -166,25 +205,32 @@ async def hold_until_charged(stage: StageOfProcesses, booking_id: str) -> None:
         await stage.world.kill("payment")
 
 
-async def until_waiting(stage: StageOfProcesses, count: int) -> None:
-    """Until so many transactions wait for a lock in payment's database."""
+async def until_waiting(stage: StageOfProcesses, service: str, count: int) -> None:
+    """Until so many transactions wait for a lock in the service's database."""
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user")
     async with asyncio.timeout(30):
         while True:
-            async with stage.host("payment").engine.read() as connection:
+            async with stage.host(service).engine.read() as connection:
                 if await connection.scalar(waiting) >= count:
                     return
             await asyncio.sleep(0.01)
 
 
-async def until_consumed(stage: StageOfProcesses, kind: type[Event], booking_id: str, consumer: str) -> None:
-    """Until booking's consumer has stored its mark of the booking's event."""
+async def until_consumed(stage: StageOfProcesses, event_id: UUID, consumer: str) -> None:
+    """Until booking's consumer has stored its mark of the event."""
     table = stage.host("booking").tables.consumed
+    marked = select(table.c.event_id).where(table.c.event_id == event_id, table.c.consumer_name == consumer)
     async with asyncio.timeout(30):
         while True:
-            ids = [event.event_id for event in await stage.envelopes(kind, booking_id)]
-            marked = select(table.c.event_id).where(table.c.event_id.in_(ids), table.c.consumer_name == consumer)
             async with stage.host("booking").engine.read() as connection:
-                if ids and await connection.scalar(marked) is not None:
+                if await connection.scalar(marked) is not None:
                     return
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("site", ON_REDIS, indirect=True)
+async def test_scenario_17_redis_is_lost(stage: StageOfProcesses) -> None:
+    drifted = await stage.counted(DRIFTED)
+    rush = await redis_is_lost_under_load(stage)
+    await rush.check([])
+    assert (await stage.counted(DRIFTED), await stage.counted(OVERSOLD)) == (drifted, 0)

@@ -28,6 +28,7 @@ from freehold.model.topology import Topology
 from freehold.runtime.host import Host
 from freehold.runtime.views import Views
 from freehold.runtime.work import Work
+from freehold.stores import open_store
 from systems.booking_rush.system import system
 from tests.systems.booking_rush.site_of_processes import ROOT, Site
 
@@ -58,8 +59,13 @@ class WorldOfProcesses:
         deployment = read(system, self.site.deployment, folder=ROOT, environment=self.site.environment)
         folder = data_folder(system, deployment)
         identities = Identities.open(system, folder, self.clock)
+        store = await self._stack.enter_async_context(open_store(deployment.store, system.name))
         for service in system.services:
-            own = {**read_settings(service, deployment), **identities.given(service.name)}
+            own = {
+                **read_settings(service, deployment),
+                **identities.given(service.name),
+                **store.shelf(service.name).given(),
+            }
             engine = open_engine(deployment.service(service.name).database)
             host = Host(system, service, engine, clock=self.clock, given={**own, DataFolder: DataFolder(folder)})
             self._hosts[service.name] = host

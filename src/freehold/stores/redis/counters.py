@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from freehold.stores.counters import ENDED_SECONDS, Claim, Counted, Outcome, check_reserve
+from freehold.stores.counters import ENDED_SECONDS, Claim, Counted, Level, Outcome, check_reserve
 from freehold.stores.redis.link import Link, Script
 
 _CHUNK = 500
@@ -103,6 +103,8 @@ class RedisCounters:
     A claim names the keys of its counter and holder, which is why this needs one Redis, not a cluster of them.
     """
 
+    shared = True
+
     def __init__(self, link: Link, prefix: str) -> None:
         self._link = link
         self._counter = f"{prefix}:counter:"
@@ -128,12 +130,18 @@ class RedisCounters:
     async def _end(self, claim: str, status: str) -> Counted:
         return _counted(await self._link.script(_END, [self._claim + claim], [status, int(ENDED_SECONDS * 1000)]))
 
-    async def left(self, counters: Iterable[str]) -> dict[str, int]:
+    async def levels(self, counters: Iterable[str]) -> dict[str, Level]:
         wanted = list(counters)
         if not wanted:
             return {}
-        answers = await self._link.commands([("HGET", self._counter + counter, "left") for counter in wanted])
-        return {counter: int(left) for counter, left in zip(wanted, answers, strict=True) if left is not None}
+        answers = await self._link.commands(
+            [("HMGET", self._counter + counter, "left", "version") for counter in wanted]
+        )
+        return {
+            counter: Level(int(left), int(version or 0))
+            for counter, (left, version) in zip(wanted, answers, strict=True)
+            if left is not None
+        }
 
     async def held(self, holder: str) -> int:
         return int(await self._link.command("GET", self._holder + holder) or 0)

@@ -49,7 +49,7 @@ class RedisLine:
         if count < 1:
             return []
         answer = await self._link.command("ZPOPMIN", self._prefix + line, count)
-        return [(item[0] if isinstance(item, tuple) else item).decode() for item in answer]
+        return [member.decode(errors="surrogatepass") for member in answer[::2]]  # each is followed by its score
 
     async def leave(self, line: str, member: str) -> bool:
         return bool(await self._link.command("ZREM", self._prefix + line, member))
