@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.measure import Row, conditions
 from benchmarks.place import Place
 
-BENCHMARKS = ("flash_sale", "relay", "route", "latency")
+BENCHMARKS = ("flash_sale", "relay", "bus", "route", "latency")
 
 
 async def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,7 +55,7 @@ def _print_table(rows: Sequence[Row], under: Mapping[str, Any]) -> None:
         mark = "≥" if row.ratio >= row.target else "<"
         table.add_row(
             row.name, f"{row.ours:,.1f}", f"{row.baseline:,.1f}", row.unit, f"{row.ratio:.2f}",
-            f"{mark} {row.target:g}", row.against,
+            f"{mark} {row.target:g}" if row.target else "", row.against,
         )  # fmt: skip
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)

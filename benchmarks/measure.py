@@ -23,7 +23,7 @@ class Row:
         ours, baseline: medians, in `unit`.
         unit: what was counted.
         against: what the baseline is.
-        target: the ratio that is wanted.
+        target: the ratio that is wanted; 0 where one is only stated.
         lower_is_better: the ratio is then baseline / ours.
         details: further figures.
     """

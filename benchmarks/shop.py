@@ -14,6 +14,7 @@ from freehold import BulkInsert, Event, Money, Portable, Service, System, Tx
 from freehold.buses.local import LocalBus
 from freehold.deploy.unit import Unit
 from freehold.engines import open_engine
+from freehold.model.ports import Bus
 from freehold.runtime.host import Host
 
 
@@ -59,7 +60,7 @@ async def record_many(events: list[OrderPlaced], tx: Tx) -> None:
     await ADDED_TOGETHER(await tx.connection(), rows)
 
 
-def shop(*, batch: int | None = None) -> System:
+def shop(name: str = "shop", *, batch: int | None = None) -> System:
     """The system; `batch` hands payments so many events at once."""
     orders = Service("orders", tables=OrdersBase, publishes=[OrderPlaced])
     payments = Service("payments", tables=PaymentsBase)
@@ -67,13 +68,15 @@ def shop(*, batch: int | None = None) -> System:
         payments.on(OrderPlaced)(record)
     else:
         payments.on(OrderPlaced, batch=batch)(record_many)
-    return System("shop", [orders, payments])
+    return System(name, [orders, payments])
 
 
 @asynccontextmanager
-async def running(system: System, urls: Mapping[str, str], *, start: bool = True) -> AsyncIterator[dict[str, Unit]]:
-    """The system's services in this process, on the local bus; without `start` nothing is delivered yet."""
-    bus = LocalBus()
+async def running(
+    system: System, urls: Mapping[str, str], *, bus: Bus | None = None, start: bool = True
+) -> AsyncIterator[dict[str, Unit]]:
+    """The system's services in this process, on the local bus if on no other; without `start` no relay works yet."""
+    bus = bus or LocalBus()
     units = {s.name: Unit(Host(system, s, open_engine(urls[s.name])), bus) for s in system.services}
     try:
         for unit in units.values():
@@ -85,4 +88,7 @@ async def running(system: System, urls: Mapping[str, str], *, start: bool = True
         yield units
     finally:
         for unit in units.values():
-            await unit.stop()
+            await unit.quiet()
+        await bus.close()
+        for unit in units.values():
+            await unit.host.close()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gc
 import logging
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.databases import FULL, KINDS, PGBOUNCER, Databases
+from tests.databases import Databases
+from tests.matrix import BUSES, ENGINES, FULL, PGBOUNCER, Matrix
 from tests.servers import mariadb_admin_url, postgres_admin_url
+from tests.servers.ahead import Ahead
 
-SERVER_KINDS = tuple(kind for kind in KINDS if kind != "sqlite")
 BEHIND_PGBOUNCER = (
     "tests/conformance/engines",
     "tests/conformance/test_delivery.py",
@@ -21,56 +21,41 @@ BEHIND_PGBOUNCER = (
     "tests/conformance/test_sagas.py",
     "tests/systems/booking_rush/test_scenarios_main.py",
 )
+"""What a pooler could break: in a full run it runs behind one as well, with the local bus."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for mark in (
+        'guarantee("G1"): the row of the matrix that the test belongs to',
+        "engines(usual, full): on how many engines a whole system's test runs, usually and in a full run",
+        "cell(engine=, bus=): the cell of a test that does not ask for engine_kind or bus_kind",
+        "only(why): the test does not run on every engine and bus",
+    ):
+        config.addinivalue_line("markers", mark)
+    config.pluginmanager.register(Matrix(), "matrix")
+    config.pluginmanager.register(Ahead(), "servers")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With FREEHOLD_MATRIX=full, what a pooler could break runs behind one as well."""
-    chosen = metafunc.definition.location[0].startswith(BEHIND_PGBOUNCER)
+    behind = FULL and metafunc.definition.location[0].startswith(BEHIND_PGBOUNCER)
     named = any("engine_kind" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
-    if FULL and chosen and "engine_kind" in metafunc.fixturenames and not named:
-        metafunc.definition.add_marker(pytest.mark.parametrize("engine_kind", [*KINDS, PGBOUNCER], indirect=True))
+    if behind and not named and "engine_kind" in metafunc.fixturenames:
+        metafunc.definition.add_marker(pytest.mark.parametrize("engine_kind", [*ENGINES, PGBOUNCER], indirect=True))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without FREEHOLD_MATRIX=full, each test that runs on every kind runs on SQLite and on one of the server's layouts.
-
-    Which one is chosen by the test's name, so that all are met by every suite. Brokers are met on SQLite. The summary
-    counts what was left out.
-    """
-    if FULL:
-        twice = [item for item in items if kind_of(item) == PGBOUNCER and bus_of(item) != "local"]
-        config.hook.pytest_deselected(items=twice)  # what a broker does is the same on any engine
-        items[:] = [item for item in items if item not in twice]
-        return
-    every = {(item.location[0], getattr(item, "originalname", ""), kind_of(item)) for item in items}
-    kept, left = [], []
-    for item in items:
-        kind, name = kind_of(item), getattr(item, "originalname", "")
-        chosen = SERVER_KINDS[zlib.crc32(name.encode()) % len(SERVER_KINDS)]
-        on_all = all((item.location[0], name, each) in every for each in SERVER_KINDS)
-        elsewhere = kind in SERVER_KINDS and bus_of(item) != "local"
-        (left if kind in SERVER_KINDS and (elsewhere or (on_all and kind != chosen)) else kept).append(item)
-    config.hook.pytest_deselected(items=left)
-    items[:] = kept
+    """What a broker does is the same on any engine: behind PgBouncer the local bus will do."""
+    params = [getattr(getattr(item, "callspec", None), "params", {}) for item in items]
+    elsewhere = [p.get("engine_kind") == PGBOUNCER and p.get("bus_kind", "local") != "local" for p in params]
+    config.hook.pytest_deselected(items=[item for item, left in zip(items, elsewhere, strict=True) if left])
+    items[:] = [item for item, left in zip(items, elsewhere, strict=True) if not left]
 
 
 def pytest_collection_finish() -> None:
     """What is imported by now stays: the collector need not walk through it again and again."""
     gc.collect()
     gc.freeze()
-
-
-def kind_of(item: pytest.Item) -> str:
-    """The engine kind that a test runs on; empty for one that needs no database."""
-    call = getattr(item, "callspec", None)
-    return str(call.params.get("engine_kind", "")) if call is not None else ""
-
-
-def bus_of(item: pytest.Item) -> str:
-    """The bus kind that a test runs on."""
-    call = getattr(item, "callspec", None)
-    return str(call.params.get("bus_kind", "local")) if call is not None else "local"
 
 
 @pytest.fixture(autouse=True)
@@ -94,17 +79,17 @@ def mariadb_url() -> str:
     return mariadb_admin_url()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=ENGINES)
 def engine_kind(request: pytest.FixtureRequest) -> str:
     """Each way to keep services' data apart."""
     kind: str = request.param
     return kind
 
 
-@pytest.fixture
+@pytest.fixture(params=BUSES)
 def bus_kind(request: pytest.FixtureRequest) -> str:
-    """The local bus; tests that run on others name them."""
-    kind: str = getattr(request, "param", "local")
+    """Each way of events from one service to another."""
+    kind: str = request.param
     return kind
 
 

@@ -22,13 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from freehold.engines import open_engine
 from freehold.model.errors import Unavailable
 from freehold.model.ports import Engine
+from tests.matrix import PGBOUNCER
 from tests.servers import pgbouncer_address
-
-KINDS = ("sqlite", "postgres-schemas", "postgres-databases", "mariadb")
-PGBOUNCER = "postgres-pgbouncer"
-"""Schemas behind PgBouncer in transaction mode: the files of `tests.conftest.BEHIND_PGBOUNCER` run on it, too."""
-FULL = os.environ.get("FREEHOLD_MATRIX") == "full"
-"""Whether every test runs on every kind, however long it takes."""
 
 _shared_database = f"freehold_test_{os.getpid()}"
 _numbers = itertools.count(1)

@@ -96,6 +96,19 @@ if TYPE_CHECKING:
     from freehold.runtime.paging import page_of as page_of
     from freehold.runtime.transaction import Tx as Tx
     from freehold.runtime.work import Work as Work
+    from freehold.stores.cache import Cache as Cache
+    from freehold.stores.counters import Claim as Claim
+    from freehold.stores.counters import Counted as Counted
+    from freehold.stores.counters import Counters as Counters
+    from freehold.stores.counters import Level as Level
+    from freehold.stores.counters import Outcome as Outcome
+    from freehold.stores.line import Line as Line
+    from freehold.stores.line import Place as Place
+    from freehold.stores.objects.store import Download as Download
+    from freehold.stores.objects.store import ObjectInfo as ObjectInfo
+    from freehold.stores.objects.store import Objects as Objects
+    from freehold.stores.rate_limits import RateLimits as RateLimits
+    from freehold.stores.store import open_store as open_store
 
 _ROOMS = {
     "deploy.standalone": "Inbox Outbox delivery",
@@ -130,6 +143,12 @@ _ROOMS = {
     "runtime.paging": "Listing Page Paging list_rows page_of",
     "runtime.transaction": "Tx",
     "runtime.work": "Work",
+    "stores.cache": "Cache",
+    "stores.counters": "Claim Counted Counters Level Outcome",
+    "stores.line": "Line Place",
+    "stores.rate_limits": "RateLimits",
+    "stores.store": "open_store",
+    "stores.objects.store": "Download ObjectInfo Objects",
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

@@ -14,6 +14,8 @@ from freehold.testing import ManualClock
 from tests.conformance.ledger import Noted, ledger, process
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("G2")
+
 
 async def test_it_measures_what_waits(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()

@@ -15,30 +15,24 @@ import pytest
 
 from freehold.model.errors import BusUnavailable, Refused
 from freehold.model.ports import Bus
-from tests.buses import FEATURES, KINDS, Buses, Group, event, having, opened, publish, some, subscribe, system
+from tests.buses import FEATURES, Buses, Group, event, having, opened, publish, some, subscribe, system
+from tests.matrix import on_buses
 
-KEEPS, SHARES = having("keeps"), having("shares")
-RESTARTS, LIMITS = having("restarts"), having("limits")
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    chosen: str = request.param
-    return chosen
+pytestmark = pytest.mark.guarantee("G2")
 
 
 @pytest.fixture
-async def buses(kind: str) -> AsyncIterator[Buses]:
+async def buses(bus_kind: str) -> AsyncIterator[Buses]:
     """Two groups take orders, one takes only stock."""
     topology = system(payments=["order.placed", "order.paid"], statistics=["order.placed"], stock=["stock.taken"])
-    async with opened(kind, topology) as made:
+    async with opened(bus_kind, topology) as made:
         yield made
 
 
 @pytest.fixture
-async def breakable(kind: str) -> AsyncIterator[Buses]:
+async def breakable(bus_kind: str) -> AsyncIterator[Buses]:
     """One group, on a broker that the test may stop and kill; it runs again in the end."""
-    async with opened(kind, system(payments=["order.placed"]), private=True) as made:
+    async with opened(bus_kind, system(payments=["order.placed"]), private=True) as made:
         try:
             yield made
         finally:
@@ -52,9 +46,10 @@ async def joined(buses: Buses, name: str, group: Group | None = None) -> Group:
     return group
 
 
-def on(kinds: list[str]) -> pytest.MarkDecorator:
-    """The test is about what these kinds of bus promise."""
-    return pytest.mark.parametrize("kind", kinds, indirect=True)
+KEEPS = on_buses(*having("keeps"), why="only brokers keep events for groups that come later")
+SHARES = on_buses(*having("shares"), why="only with a broker a group may have several processes")
+RESTARTS = on_buses(*having("restarts"), why="only a broker can stop and start while a process runs")
+LIMITS = on_buses(*having("limits"), why="only a broker limits the size of an event")
 
 
 # --- all buses ------------------------------------------------------------------------------------------------------------
@@ -90,6 +85,7 @@ async def test_an_event_that_nobody_takes_is_published_to_nobody(buses: Buses) -
     assert payments.numbers() == [2]
 
 
+@pytest.mark.guarantee("G4")
 async def test_events_of_a_key_keep_their_order_and_keys_run_side_by_side(buses: Buses) -> None:
     payments = await joined(buses, "payments", Group(pause=0.001))
     events = some(range(1000), keys=20)
@@ -100,6 +96,7 @@ async def test_events_of_a_key_keep_their_order_and_keys_run_side_by_side(buses:
     assert payments.most_unfinished > 20
 
 
+@pytest.mark.guarantee("G4")
 async def test_a_slow_key_does_not_hold_up_the_others(buses: Buses) -> None:
     payments = await joined(buses, "payments", Group(hold=lambda e: e.key == "slow"))
     answers = await buses.open().publish([event(0, "slow"), *(event(n, f"k{n}") for n in range(1, 101))])
@@ -116,7 +113,7 @@ async def test_it_answers_a_ping(buses: Buses) -> None:
 # --- brokers that keep events -----------------------------------------------------------------------------------------------
 
 
-@on(KEEPS)
+@KEEPS
 async def test_a_group_that_comes_later_gets_what_was_published_before(buses: Buses) -> None:
     await publish(buses.open(), some(range(50), keys=5))
     payments = await joined(buses, "payments")
@@ -126,7 +123,7 @@ async def test_a_group_that_comes_later_gets_what_was_published_before(buses: Bu
         assert payments.numbers(f"k{key}") == statistics.numbers(f"k{key}") == list(range(key, 50, 5))
 
 
-@on(KEEPS)
+@KEEPS
 async def test_what_a_group_has_finished_does_not_come_again(buses: Buses) -> None:
     bus = buses.open()
     first = Group()
@@ -140,7 +137,7 @@ async def test_what_a_group_has_finished_does_not_come_again(buses: Buses) -> No
     assert second.numbers() == [20]
 
 
-@on(KEEPS)
+@KEEPS
 async def test_what_a_killed_process_had_not_finished_comes_again_in_order(buses: Buses) -> None:
     await publish(buses.open(), some(range(60), keys=3))
     consumer = await buses.consumer("payments", hold=True)
@@ -152,7 +149,8 @@ async def test_what_a_killed_process_had_not_finished_comes_again_in_order(buses
         assert payments.numbers(f"k{key}") == list(range(key, 60, 3))
 
 
-@on(KEEPS)
+@pytest.mark.guarantee("G5")
+@KEEPS
 @pytest.mark.parametrize("error", [RuntimeError("neither handled nor parked"), asyncio.CancelledError()], ids=repr)
 async def test_a_delivery_that_fails_comes_again_in_order_and_not_in_haste(buses: Buses, error: BaseException) -> None:
     failures = {3: 4}
@@ -173,7 +171,7 @@ async def test_a_delivery_that_fails_comes_again_in_order_and_not_in_haste(buses
     assert payments.first("k") == list(range(6))
 
 
-@on(KEEPS)
+@KEEPS
 async def test_unfinished_deliveries_are_bounded(buses: Buses) -> None:
     await publish(buses.open(), some(range(5000), keys=50))
     payments = await joined(buses, "payments", Group(hold=lambda e: True))
@@ -185,7 +183,7 @@ async def test_unfinished_deliveries_are_bounded(buses: Buses) -> None:
     assert Counter(payments.numbers()) == Counter(range(5000))
 
 
-@on(KEEPS)
+@KEEPS
 async def test_closing_gives_back_what_is_unfinished_and_keeps_what_is_done(buses: Buses) -> None:
     held = Group(hold=lambda e: e.key == "slow")
     bus = buses.open(drain=0.2)
@@ -201,7 +199,7 @@ async def test_closing_gives_back_what_is_unfinished_and_keeps_what_is_done(buse
     assert FEATURES[buses.kind].rereads or payments.numbers() == [0, 1, 30]
 
 
-@on(KEEPS)
+@KEEPS
 async def test_closing_waits_for_what_is_at_work(buses: Buses) -> None:
     slow = Group(pause=0.5)
     bus = buses.open()
@@ -216,7 +214,7 @@ async def test_closing_waits_for_what_is_at_work(buses: Buses) -> None:
     assert payments.numbers() == [10]
 
 
-@on(KEEPS)
+@KEEPS
 async def test_a_closed_bus_takes_nothing(buses: Buses) -> None:
     bus = buses.open()
     await publish(bus, [event(1)])
@@ -227,7 +225,7 @@ async def test_a_closed_bus_takes_nothing(buses: Buses) -> None:
         await bus.ping()
 
 
-@on(KEEPS)
+@KEEPS
 async def test_twenty_thousand_events_with_many_unanswered(buses: Buses) -> None:
     payments = await joined(buses, "payments")
     bus = buses.open()
@@ -249,7 +247,8 @@ async def test_twenty_thousand_events_with_many_unanswered(buses: Buses) -> None
         assert numbers == sorted(numbers)
 
 
-@on(LIMITS)
+@pytest.mark.guarantee("G5")
+@LIMITS
 async def test_an_event_that_is_too_large_is_refused_and_the_others_pass(buses: Buses) -> None:
     payments = await joined(buses, "payments")
     bus = buses.open()
@@ -276,7 +275,8 @@ def apart(*groups: Group) -> None:
         pytest.fail(f"two processes had {key} at once")
 
 
-@on(SHARES)
+@pytest.mark.guarantee("G4")
+@SHARES
 async def test_two_processes_share_the_work_and_never_a_key(buses: Buses) -> None:
     first = Group(pause=0.002)
     second = Group(pause=0.002, beside=first)
@@ -306,7 +306,7 @@ async def test_two_processes_share_the_work_and_never_a_key(buses: Buses) -> Non
             assert group.numbers(f"k{key}") == sorted(group.numbers(f"k{key}"))
 
 
-@on(SHARES)
+@SHARES
 async def test_another_process_takes_over_when_one_is_killed(buses: Buses) -> None:
     consumer = await buses.consumer("payments", hold=True)
     bus = buses.open()
@@ -321,7 +321,7 @@ async def test_another_process_takes_over_when_one_is_killed(buses: Buses) -> No
         assert payments.numbers(f"k{key}") == list(range(key, 200, 10))
 
 
-@on(SHARES)
+@SHARES
 async def test_another_process_takes_over_when_one_leaves(buses: Buses) -> None:
     leaving = buses.open()
     first = Group(pause=0.01)
@@ -342,7 +342,7 @@ async def test_another_process_takes_over_when_one_leaves(buses: Buses) -> None:
 # --- brokers that stop ------------------------------------------------------------------------------------------------------
 
 
-@on(RESTARTS)
+@RESTARTS
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_nothing_is_lost_when_the_broker_stops_in_the_middle(breakable: Buses, how: str) -> None:
     payments = await joined(breakable, "payments", Group(pause=0.001))
@@ -365,7 +365,7 @@ async def test_nothing_is_lost_when_the_broker_stops_in_the_middle(breakable: Bu
         assert payments.first(f"k{key}") == list(range(key, 8000, 11))
 
 
-@on(RESTARTS)
+@RESTARTS
 async def test_a_broker_that_is_away_is_asked_now_and_then_and_answers_fail_at_once(breakable: Buses) -> None:
     payments = await joined(breakable, "payments")
     bus = breakable.open()
@@ -419,7 +419,7 @@ async def listen(port: int):  # type: ignore[no-untyped-def]
     return knocks, stop
 
 
-@on(RESTARTS)
+@RESTARTS
 async def test_a_process_that_starts_while_the_broker_is_away_works_once_it_is_there(breakable: Buses) -> None:
     bus = breakable.open()
     await publish(bus, [event(0)])

@@ -17,6 +17,9 @@ from freehold.runtime.host import Host
 from freehold.runtime.transaction import MisuseError, Tx
 from tests.conformance.seats import Base, Hall, Reserve, Reserved, Zone, batches, reserve, state
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("coalescing")
 
 DEADLINE = 20
 
@@ -244,7 +247,7 @@ async def test_shutting_down_answers_who_waits_and_takes_no_more(hall: Hall) -> 
         await patient(1)
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True)
+@on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 async def test_a_batch_that_loses_a_race_is_repeated(hall: Hall) -> None:
     """Two functions that lock the same two rows in opposite order: one of them is the deadlock's victim."""
     host = await hall.host(A=100, B=100)

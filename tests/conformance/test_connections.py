@@ -18,6 +18,9 @@ from freehold.engines.provision import drop_database, drop_role
 from freehold.model.ports import ANSWERING, CONNECTIONS
 from tests.conformance.ring.system import NAMES, system
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G9")
 
 DEADLINE = 150
 EACH = 2 * CONNECTIONS
@@ -25,8 +28,8 @@ EACH = 2 * CONNECTIONS
 USUAL = 100 - 3
 """A server's max_connections without those for its administrator."""
 
-postgres = pytest.mark.parametrize("engine_kind", ["postgres-schemas"])
-on_a_server = pytest.mark.parametrize("engine_kind", ["postgres-schemas", "mariadb"])
+postgres = on_engines("postgres-schemas", why="it is about what is PostgreSQL's own")
+on_a_server = on_engines("postgres-schemas", "mariadb", why="SQLite has no pool")
 
 
 class Watch:

@@ -16,6 +16,8 @@ from freehold.testing import Crash, ManualClock, crash_at
 from tests.conformance.ledger import Noted, ledger, process
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("G1")
+
 
 @pytest.fixture
 def clock() -> ManualClock:

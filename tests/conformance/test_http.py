@@ -25,6 +25,8 @@ from tests.unit.http.library import ALICE, BOB, CAROL, Book, BookInfo, CountPage
 from tests.unit.http.servers import DEADLINE, serving, unused_url
 from tests.unit.http.test_routes import BOOK, add
 
+pytestmark = pytest.mark.guarantee("G9")
+
 Ask = Callable[..., Awaitable[Any]]
 
 
@@ -86,6 +88,7 @@ async def rows(world: World) -> tuple[int, int]:
 # --- routes -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.guarantee("G1")
 async def test_rows_and_events_commit_before_the_answer_or_not_at_all(world: World) -> None:
     async with client(world.app()) as web:
         await add(world, web)
@@ -97,6 +100,7 @@ async def test_rows_and_events_commit_before_the_answer_or_not_at_all(world: Wor
         assert await rows(world) == (1, 1)
 
 
+@pytest.mark.guarantee("G10")
 async def test_many_requests_with_one_key_have_one_effect(world: World) -> None:
     headers = {**world.bearer(ALICE), "Idempotency-Key": "k"}
     async with client(world.app()) as web:

@@ -37,6 +37,9 @@ from tests.conformance.seats import (
     state,
 )
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G10")
 
 DEADLINE = 20
 Handler = Callable[[Tx], Awaitable[Stored]]
@@ -153,7 +156,7 @@ async def test_two_processes_at_once_have_one_effect(hall: Hall) -> None:
     assert await state(one, "A") == (9, 1, 1)
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True)
+@on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 async def test_while_it_runs_in_another_process_it_is_in_progress(hall: Hall) -> None:
     one, two = await hall.host(A=10), await hall.host()
     running, proceed = asyncio.Event(), asyncio.Event()
@@ -493,7 +496,7 @@ async def test_two_processes_decide_a_key_once(hall: Hall) -> None:
     assert len(await records(one)) == 30
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True)
+@on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 async def test_a_call_that_another_process_overtook_gets_its_answer(hall: Hall) -> None:
     """Between this batch's look at the records and its own, the other one committed."""
     one, two = await hall.host(A=10), await hall.host()

@@ -21,6 +21,9 @@ from freehold.model.ids import uuid7
 from freehold.model.ports import Engine
 from freehold.runtime.tables import FrameworkTables
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G6")
 
 
 class Orders(Portable, DeclarativeBase):
@@ -170,7 +173,7 @@ AS_IT_WAS = {
 }
 
 
-@pytest.mark.parametrize("engine_kind", SERVERS)
+@on_engines(*SERVERS, why="a file has no accounts")
 async def test_what_a_grant_opens_is_found_and_nothing_is_lost(site: Site) -> None:
     kind = site.databases.kind
     before = await site.rows()
@@ -197,7 +200,7 @@ async def test_what_a_grant_opens_is_found_and_nothing_is_lost(site: Site) -> No
     assert await site.check() == []
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas"])
+@on_engines("postgres-schemas", why="it is about what is PostgreSQL's own")
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
@@ -215,7 +218,7 @@ async def test_rooms_that_all_share_are_closed(site: Site, statement: str, said:
         )
 
 
-@pytest.mark.parametrize("engine_kind", ["mariadb"])
+@on_engines("mariadb", why="it is about what is MariaDB's own")
 async def test_rights_by_a_role_of_mariadb_are_found(site: Site) -> None:
     before = await site.rows()
     await site.as_administrator(
@@ -230,7 +233,7 @@ async def test_rights_by_a_role_of_mariadb_are_found(site: Site) -> None:
     assert await site.rows() == before
 
 
-@pytest.mark.parametrize("engine_kind", ["mariadb"])
+@on_engines("mariadb", why="it is about what is MariaDB's own")
 async def test_an_account_without_a_password_is_found(site: Site) -> None:
     await site.as_administrator("ALTER USER {orders} IDENTIFIED BY ''")
     site.urls["orders"] = make_url(site.urls["orders"]).set(password="").render_as_string(hide_password=False)
@@ -238,7 +241,7 @@ async def test_an_account_without_a_password_is_found(site: Site) -> None:
     assert "has LOGIN WITHOUT PASSWORD by the account" in about(await site.check(), "FH084")[0]
 
 
-@pytest.mark.parametrize("engine_kind", SERVERS)
+@on_engines(*SERVERS, why="a file has no accounts")
 async def test_two_services_with_one_account_are_found(site: Site) -> None:
     site.urls["orders"] = site.urls["billing"]
     with pytest.raises(ConfigurationError, match=r"services.orders.database: has no table orders"):
@@ -253,7 +256,7 @@ async def test_two_services_with_one_account_are_found(site: Site) -> None:
     assert "SAME ACCOUNT" in about(found, "FH084")[0]
 
 
-@pytest.mark.parametrize("engine_kind", ["sqlite"])
+@on_engines("sqlite", why="it is about what is SQLite's own")
 async def test_two_services_with_one_file_are_found(site: Site, tmp_path: Path) -> None:
     await site.engines["billing"].create(Orders.metadata)
     (tmp_path / "alias.db").symlink_to(str(make_url(site.urls["billing"]).database))
@@ -266,7 +269,7 @@ async def test_two_services_with_one_file_are_found(site: Site, tmp_path: Path) 
     assert "invoices" in about(found, "FH080")[0]
 
 
-@pytest.mark.parametrize("engine_kind", ["sqlite"])
+@on_engines("sqlite", why="it is about what is SQLite's own")
 async def test_a_file_that_can_be_attached_is_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     before = await site.rows()
     refuse = sqlite_dialect.InlineConnection.setlimit
@@ -278,7 +281,7 @@ async def test_a_file_that_can_be_attached_is_found(site: Site, monkeypatch: pyt
     assert await site.rows() == before
 
 
-@pytest.mark.parametrize("engine_kind", SERVERS)
+@on_engines(*SERVERS, why="a file has no accounts")
 async def test_a_service_on_a_file_beside_one_on_a_server_is_apart(site: Site, tmp_path: Path) -> None:
     site.urls["orders"] = f"sqlite:///{tmp_path}/orders.db"
     own = open_engine(site.urls["orders"])
@@ -295,7 +298,7 @@ async def test_a_service_without_tables_proves_nothing(databases: Databases) -> 
         await check_isolation(SYSTEM, urls)
 
 
-@pytest.mark.parametrize("engine_kind", SERVERS)
+@on_engines(*SERVERS, why="a file has no accounts")
 async def test_a_server_that_is_away_is_named_without_the_password(site: Site) -> None:
     site.urls["orders"] = make_url(site.urls["orders"]).set(port=1).render_as_string(hide_password=False)
 

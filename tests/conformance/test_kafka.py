@@ -24,6 +24,12 @@ from freehold.model.topology import Topology
 from tests import servers
 from tests.buses import DEADLINE, Buses, Group, event, number, opened, publish, some, subscribe, system
 
+pytestmark = [
+    pytest.mark.guarantee("G2"),
+    pytest.mark.cell(bus="kafka"),
+    pytest.mark.only("they are about what is Kafka's own"),
+]
+
 QUICK = {"session": 2.0}
 
 

@@ -21,13 +21,24 @@ from freehold.runtime.host import Host
 from freehold.runtime.parking import Parking
 from tests.conformance.shop import DEADLINE, Placed, Shop, open_shop, placed
 from tests.databases import Databases
+from tests.matrix import on_engines
 
-on_a_server = pytest.mark.parametrize("engine_kind", ["postgres-schemas", "mariadb"], indirect=True)
+pytestmark = pytest.mark.guarantee("G5")
+
+on_a_server = on_engines("postgres-schemas", "mariadb", why="SQLite has one writer")
 
 
 @pytest.fixture
 async def shop(databases: Databases) -> AsyncIterator[Shop]:
+    """Events are handed to the consumer group."""
     async with open_shop(databases) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def travelling(databases: Databases, bus_kind: str) -> AsyncIterator[Shop]:
+    """Events come over the bus."""
+    async with open_shop(databases, bus_kind) as opened:
         yield opened
 
 
@@ -51,34 +62,34 @@ async def deliver(shop: Shop, *events: Placed, ids: list[UUID] | None = None) ->
 @pytest.mark.parametrize("batch", [None, 10])
 @pytest.mark.parametrize("error", [ConnectionRefusedError, TimeoutError, asyncio.CancelledError])
 async def test_a_handler_whose_gateway_is_away_is_parked_and_its_lane_goes_on(
-    shop: Shop, error: type[BaseException], batch: int | None
+    travelling: Shop, error: type[BaseException], batch: int | None
 ) -> None:
     async def charge(event: Placed, tx: Tx) -> None:
-        if event.poison and not shop.curable:
+        if event.poison and not travelling.curable:
             raise error("gateway")
 
-    shop.handle("pay", before=charge, batch=batch)
-    await shop.start()
+    travelling.handle("pay", before=charge, batch=batch)
+    await travelling.start()
     key = uuid7()
-    await shop.publish(placed(1, key, poison=True), placed(2, key), placed(3))
-    await shop.settle()
-    assert await shop.seen() == [3]
-    await shop.retry(seconds=5)
-    shop.curable = True
-    await shop.retry(seconds=10)
-    assert await shop.seen() == [3, 1, 2]
+    await travelling.publish(placed(1, key, poison=True), placed(2, key), placed(3))
+    await travelling.settle()
+    assert await travelling.seen() == [3]
+    await travelling.retry(seconds=5)
+    travelling.curable = True
+    await travelling.retry(seconds=10)
+    assert await travelling.seen() == [3, 1, 2]
 
 
-async def test_a_problem_that_keeps_its_effects_does_not_speak_for_the_rest_of_its_batch(shop: Shop) -> None:
+async def test_a_problem_that_keeps_its_effects_does_not_speak_for_the_rest_of_its_batch(travelling: Shop) -> None:
     async def refuse(event: Placed, tx: Tx) -> None:
         if event.number == 2:
             raise Problem(409, "EXPIRED", keep=True)
 
-    shop.handle("pay", before=refuse, batch=10)
-    await shop.start()
-    await shop.publish(*(placed(number) for number in (1, 2, 3, 4)))
-    await shop.settle()
-    assert sorted(await shop.seen()) == [1, 3, 4]
+    travelling.handle("pay", before=refuse, batch=10)
+    await travelling.start()
+    await travelling.publish(*(placed(number) for number in (1, 2, 3, 4)))
+    await travelling.settle()
+    assert sorted(await travelling.seen()) == [1, 3, 4]
 
 
 # --- an event parks while the one before it leaves ------------------------------------------------------------------------
@@ -136,35 +147,35 @@ async def test_an_event_that_parks_while_the_last_one_leaves_is_not_left_behind(
     assert await shop.count("payments", parked_table(shop)) == 0
 
 
-async def test_parking_and_leaving_at_random_leaves_nothing_behind(shop: Shop) -> None:
-    shop.handle("pay", retry=Retry(times=50, first=0.001, longest=0.002))
-    await shop.start()
-    payments, keys = shop.units["payments"], [uuid7() for _ in range(5)]
+async def test_parking_and_leaving_at_random_leaves_nothing_behind(travelling: Shop) -> None:
+    travelling.handle("pay", retry=Retry(times=50, first=0.001, longest=0.002))
+    await travelling.start()
+    payments, keys = travelling.units["payments"], [uuid7() for _ in range(5)]
     stop = False
 
     async def retry() -> None:
         while not stop:
-            shop.clock.advance(seconds=1)
+            travelling.clock.advance(seconds=1)
             await payments.parking.run_due()
             await asyncio.sleep(0)
 
     async def flicker() -> None:
         while not stop:
-            shop.curable = not shop.curable
+            travelling.curable = not travelling.curable
             await asyncio.sleep(0.003)
 
     tasks = [asyncio.create_task(retry()), asyncio.create_task(flicker())]
     for start in range(0, 200, 5):
-        await shop.publish(*(placed(start + n, keys[n], poison=n % 2 == 0) for n in range(5)))
-    await shop.settle()
+        await travelling.publish(*(placed(start + n, keys[n], poison=n % 2 == 0) for n in range(5)))
+    await travelling.settle()
     stop = True
     await asyncio.gather(*tasks)
-    shop.curable = True
+    travelling.curable = True
     async with asyncio.timeout(DEADLINE):
-        while await shop.count("payments", parked_table(shop)):
-            shop.clock.advance(seconds=10)
+        while await travelling.count("payments", parked_table(travelling)):
+            travelling.clock.advance(seconds=10)
             await payments.parking.run_due()
-    seen = await shop.seen()
+    seen = await travelling.seen()
     assert sorted(seen) == list(range(200))
     for n in range(5):
         assert [number for number in seen if number % 5 == n] == list(range(n, 200, 5))

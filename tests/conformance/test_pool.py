@@ -16,10 +16,13 @@ from freehold.engines.prepared import driver_of
 from freehold.model.errors import ConfigurationError, DatabaseUnavailable, Unavailable
 from freehold.model.ports import Engine
 from tests.databases import Databases, end_session, session_of
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G9")
 
 DEADLINE = 20
-on_postgres = pytest.mark.parametrize("engine_kind", ["postgres-schemas"], indirect=True)
-on_a_server = pytest.mark.parametrize("engine_kind", ["postgres-schemas", "mariadb"], indirect=True)
+on_postgres = on_engines("postgres-schemas", why="they are about what is PostgreSQL's own")
+on_a_server = on_engines("postgres-schemas", "mariadb", why="SQLite has no pool")
 
 SETTINGS = {
     "postgresql": (

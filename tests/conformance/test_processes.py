@@ -23,6 +23,8 @@ from tests.buses import Buses, having
 from tests.conformance.parcels.system import system
 from tests.servers.private import free_port
 
+pytestmark = pytest.mark.guarantee("G9")
+
 ROOT = Path(__file__).parents[2]
 FREEHOLD = Path(sys.executable).parent / "freehold"
 NAMED = "tests.conformance.parcels.system:system"

@@ -22,6 +22,12 @@ from freehold.model.topology import Topology
 from tests.buses import DEADLINE, Buses, Group, event, number, opened, publish, some, subscribe, system
 from tests.conformance.shop import Placed
 
+pytestmark = [
+    pytest.mark.guarantee("G2"),
+    pytest.mark.cell(bus="rabbitmq"),
+    pytest.mark.only("they are about what is RabbitMQ's own"),
+]
+
 
 @pytest.fixture
 async def buses() -> AsyncIterator[Buses]:

@@ -11,6 +11,8 @@ from freehold.model.envelope import Envelope
 from tests.conformance.shop import open_shop, placed
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("G3")
+
 
 @pytest.mark.parametrize("batch", [None, 100])
 async def test_an_event_twice_among_those_that_wait_has_its_effects_once(

@@ -19,6 +19,9 @@ from freehold.runtime.outbox import OutboxRow
 from freehold.runtime.relay import Relay, RelaySettings
 from tests.conformance.shop import DEADLINE, Placed, Shop, open_shop, placed
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G2")
 
 FAST = {"first_wait": 0.05, "idle": 0.05}
 
@@ -80,6 +83,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.guarantee("G4")
 async def test_a_refused_event_holds_up_its_key_and_no_other_though_many_wait_behind_it(shop: Shop) -> None:
     unit = await shop.add(shop.orders, batch=10, tries=4, **FAST)
     key = uuid7()
@@ -151,6 +155,7 @@ async def test_a_bus_that_goes_away_costs_no_retry_and_gets_everything_later(sho
     assert await unit.dead_letters.list() == []
 
 
+@pytest.mark.guarantee("G4")
 async def test_an_event_that_is_claimed_while_an_earlier_one_fails_does_not_overtake_it(shop: Shop) -> None:
     unit = await shop.add(shop.orders, **FAST)
     key, claim = uuid7(), unit.relay._claim
@@ -190,9 +195,7 @@ async def test_nothing_counts_as_drained_while_an_answer_is_out(shop: Shop) -> N
     assert await pending(shop) >= 1
 
 
-@pytest.mark.parametrize(
-    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
-)  # SQLite: one writer
+@on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 async def test_a_late_commit_is_found_while_there_is_always_more(shop: Shop) -> None:
     unit = await shop.add(shop.orders, batch=5, in_flight=20, gather=0.001)
     host, stop = unit.host, asyncio.Event()
@@ -216,9 +219,8 @@ async def test_a_late_commit_is_found_while_there_is_always_more(shop: Shop) -> 
     assert await pending(shop) == 0
 
 
-@pytest.mark.parametrize(
-    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
-)  # SQLite: one writer
+@pytest.mark.guarantee("G4")
+@on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 async def test_a_later_event_of_the_key_does_not_overtake_one_whose_number_was_passed_when_it_committed(
     shop: Shop,
 ) -> None:
@@ -237,6 +239,7 @@ async def test_a_later_event_of_the_key_does_not_overtake_one_whose_number_was_p
         assert bus(shop).published[-2:] == [first, first + 1]
 
 
+@pytest.mark.guarantee("G4")
 async def test_a_later_event_of_the_key_does_not_overtake_a_refused_one_that_is_not_counted_yet(shop: Shop) -> None:
     unit = await shop.add(shop.orders, tries=50, mark_after=1000, first_wait=0.05, idle=0.05)
     key, refuse = uuid7(), {1, 2}
@@ -262,6 +265,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.guarantee("G5")
 async def test_a_row_that_cannot_be_read_dies_and_the_others_go_on(shop: Shop) -> None:
     unit = await shop.add(shop.orders, **FAST)
     broken = BROKEN[shop.databases.kind.partition("-")[0]]
@@ -286,22 +290,22 @@ async def test_a_row_that_cannot_be_read_dies_and_the_others_go_on(shop: Shop) -
     assert len(await unit.dead_letters.list()) == count
 
 
-async def test_events_of_a_type_that_nobody_takes_are_published_to_nobody(databases: Databases) -> None:
-    async with open_shop(databases) as shop:
+async def test_events_of_a_type_that_nobody_takes_are_published_to_nobody(databases: Databases, bus_kind: str) -> None:
+    async with open_shop(databases, bus_kind) as shop:
         await shop.start()
         await shop.publish(*(placed(number) for number in range(20)))
         await shop.settle()
         assert await pending(shop) == 0
 
 
-async def test_flights_that_are_given_up_again_and_again_do_not_pile_up(databases: Databases) -> None:
+async def test_flights_that_are_given_up_again_and_again_do_not_pile_up(databases: Databases, bus_kind: str) -> None:
     """The lease is lost and won while handlers are slow: events are handed over again, and no effect is doubled."""
     gate = asyncio.Event()
 
     async def wait(event: Placed, tx: object) -> None:
         await gate.wait()
 
-    async with open_shop(databases) as shop:
+    async with open_shop(databases, bus_kind) as shop:
         shop.handle("pay", before=wait)
         await shop.start()
         await shop.publish(*(placed(number) for number in range(50)))

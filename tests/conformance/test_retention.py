@@ -19,6 +19,8 @@ from tests.conformance.zones import Base as ZoneBase
 from tests.conformance.zones import zone_view
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("G5")
+
 MESSAGE = {
     "event_type": "note.made",
     "version": 1,

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -30,6 +31,12 @@ from tests.saga_world import (
     World,
     refusal,
 )
+
+pytestmark = [
+    pytest.mark.guarantee("G7"),
+    pytest.mark.cell(engine="sqlite"),
+    pytest.mark.only("thousands of steps are tried"),
+]
 
 STEPS = (RESERVE, CHARGE, GIFT, CONFIRM, APPROVE)
 COMMANDS_ONCE = {

@@ -17,6 +17,8 @@ from freehold.runtime.work import Work
 from tests.databases import Databases
 from tests.saga_world import APPROVE, CHARGE, CONFIRM, RESERVE, Checkout, Denied, World, checkout
 
+pytestmark = pytest.mark.guarantee("G7")
+
 Make = Callable[..., Awaitable[World]]
 
 

@@ -20,6 +20,7 @@ from freehold.runtime.saga_machine import SagaSettings
 from freehold.runtime.transaction import MisuseError, Tx
 from freehold.runtime.work import CONFLICT_TRIES
 from tests.databases import Databases
+from tests.matrix import on_engines
 from tests.saga_world import (
     APPROVE,
     CHARGE,
@@ -39,6 +40,8 @@ from tests.saga_world import (
     checkout,
     refusal,
 )
+
+pytestmark = pytest.mark.guarantee("G7")
 
 Make = Callable[..., Awaitable[World]]
 
@@ -490,7 +493,7 @@ LOSES_ITS_RACE = (
 )
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas"], indirect=True)
+@on_engines("postgres-schemas", why="they are about what is PostgreSQL's own")
 async def test_a_commit_that_keeps_losing_its_race_is_no_failure_of_the_step(make: Make) -> None:
     world = await make(CONFIRM)
     async with world.shop.engine.write() as connection:

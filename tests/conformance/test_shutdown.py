@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,18 @@ from freehold.deploy.config import Deployment, ServiceDeployment
 from freehold.deploy.process import Process
 from freehold.deploy.secrets import open_secret
 from freehold.model.errors import ConfigurationError
+from freehold.model.topology import Topology
 from freehold.runtime.host import Host
 from freehold.runtime.transaction import MisuseError
+from tests.buses import opened, system
 from tests.conformance.shop import DEADLINE, OrdersBase, PaymentsBase, Placed, Seen, open_shop, placed
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G2")
 
 
-def shop_system(gate: asyncio.Event | None = None) -> System:
+def shop_system(gate: asyncio.Event | None = None, name: str = "shop") -> System:
     orders = Service("orders", tables=OrdersBase, publishes=[Placed])
     payments = Service("payments", tables=PaymentsBase)
 
@@ -36,12 +42,30 @@ def shop_system(gate: asyncio.Event | None = None) -> System:
         if gate is not None:
             await gate.wait()
 
-    return System("shop", [orders, payments])
+    return System(name, [orders, payments])
 
 
-async def deployed(databases: Databases, folder: Path) -> Deployment:
+async def deployed(databases: Databases, folder: Path, bus: str = "local://") -> Deployment:
     urls = {name: ServiceDeployment(database=await databases.url(name)) for name in ("orders", "payments")}
-    return Deployment(data=folder, services=urls)
+    return Deployment(data=folder, services=urls, bus=bus)
+
+
+@dataclass
+class Place:
+    """Where the shop runs, alone on its bus."""
+
+    name: str
+    deployment: Deployment
+
+    def process(self, gate: asyncio.Event | None = None) -> Process:
+        return Process(shop_system(gate, self.name), self.deployment)
+
+
+@pytest.fixture
+async def place(databases: Databases, tmp_path: Path, bus_kind: str) -> AsyncIterator[Place]:
+    name = system().system
+    async with opened(bus_kind, Topology.of(shop_system(name=name))) as buses:
+        yield Place(name, await deployed(databases, tmp_path / "data", buses.url))
 
 
 def open_files(folder: Path) -> list[str]:
@@ -61,7 +85,7 @@ def open_files(folder: Path) -> list[str]:
 async def nothing_left(folder: Path) -> AsyncIterator[None]:
     before, tasks = open_files(folder), asyncio.all_tasks()
     yield
-    for _ in range(20):
+    for _ in range(100):
         await asyncio.sleep(0.01)
         gc.collect()
         if open_files(folder) == before:
@@ -74,9 +98,9 @@ FAILING = ("freehold.deploy.identities.Identities.open", "freehold.runtime.host.
            "freehold.deploy.process.gateway_app", "freehold.deploy.unit.Unit.prepare")  # fmt: skip
 
 
-@pytest.mark.parametrize("place", FAILING)
+@pytest.mark.parametrize("way", FAILING)
 async def test_a_start_that_fails_half_way_leaves_nothing_open(
-    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     calls = 0
 
@@ -85,11 +109,10 @@ async def test_a_start_that_fails_half_way_leaves_nothing_open(
         calls += 1
         raise RuntimeError("in the way")
 
-    deployment = await deployed(databases, tmp_path / "data")
-    process = Process(shop_system(), deployment)
+    process = place.process()
     async with nothing_left(tmp_path):
         with monkeypatch.context() as patch:
-            patch.setattr(place, fail)
+            patch.setattr(way, fail)
             with pytest.raises(RuntimeError, match="in the way"):
                 await process.start()
         assert calls == 1
@@ -97,9 +120,8 @@ async def test_a_start_that_fails_half_way_leaves_nothing_open(
             assert await process.units["orders"].relay.claim()
 
 
-async def test_a_service_that_cannot_stop_does_not_keep_the_others_open(databases: Databases, tmp_path: Path) -> None:
-    deployment = await deployed(databases, tmp_path / "data")
-    process = Process(shop_system(), deployment)
+async def test_a_service_that_cannot_stop_does_not_keep_the_others_open(place: Place, tmp_path: Path) -> None:
+    process = place.process()
     async with nothing_left(tmp_path):
         await process.start()
 
@@ -109,16 +131,13 @@ async def test_a_service_that_cannot_stop_does_not_keep_the_others_open(database
         process.units["orders"].host.provided.close = fail  # type: ignore[method-assign]
         with pytest.raises(RuntimeError, match="does not close"):
             await process.stop()
-    async with Process(shop_system(), deployment):
+    async with place.process():
         pass
 
 
-async def test_what_is_at_work_when_the_process_stops_is_finished_and_nothing_is_doubled(
-    databases: Databases, tmp_path: Path
-) -> None:
+async def test_what_is_at_work_when_the_process_stops_is_finished_and_nothing_is_doubled(place: Place) -> None:
     gate = asyncio.Event()
-    deployment = await deployed(databases, tmp_path / "data")
-    process = Process(shop_system(gate), deployment)
+    process = place.process(gate)
     await process.start()
     async with process.units["orders"].host.work().transaction() as tx:
         tx.publish(*(placed(number) for number in range(40)))
@@ -130,12 +149,18 @@ async def test_what_is_at_work_when_the_process_stops_is_finished_and_nothing_is
     gate.set()
     async with asyncio.timeout(DEADLINE):
         await stopping
-        async with Process(shop_system(gate), deployment) as again:
+        async with place.process(gate) as again:
             unit = again.units["orders"]
             unit.host.outbox.wake()
             await unit.host.outbox.until_drained()
-            async with again.units["payments"].host.engine.read() as connection:
-                assert sorted(await connection.scalars(select(Seen.number))) == list(range(40))
+            while len(handled := await seen(again)) < 40:
+                await asyncio.sleep(0.01)
+            assert sorted(handled) == list(range(40))
+
+
+async def seen(process: Process) -> list[int]:
+    async with process.units["payments"].host.engine.read() as connection:
+        return list(await connection.scalars(select(Seen.number)))
 
 
 async def test_leases_are_free_for_another_process_at_once(databases: Databases, tmp_path: Path) -> None:
@@ -147,9 +172,7 @@ async def test_leases_are_free_for_another_process_at_once(databases: Databases,
             pass
 
 
-@pytest.mark.parametrize(
-    "engine_kind", ["postgres-schemas", "mariadb"], indirect=True
-)  # SQLite opens without leaving the task
+@on_engines("postgres-schemas", "mariadb", why="SQLite opens without leaving the task")
 async def test_two_tasks_cannot_open_one_transaction_twice(databases: Databases) -> None:
     async with open_shop(databases) as shop:
         host: Host = (await shop.add(shop.payments)).host

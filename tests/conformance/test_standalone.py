@@ -16,6 +16,8 @@ from freehold.runtime.transaction import MisuseError
 from tests.conformance.shop import DEADLINE, Placed, placed
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("G1")
+
 
 class App:
     def __init__(self, url: str, reader: Engine, engine: AsyncEngine, outbox: Outbox, inbox: Inbox) -> None:
@@ -93,6 +95,7 @@ async def test_what_was_rolled_back_or_never_committed_is_not_published_by_the_n
         Outbox(MetaData(), publishes=[]).publish(session, placed(5))
 
 
+@pytest.mark.guarantee("G3")
 async def test_two_processes_handle_each_event_once(app: App) -> None:
     handled: list[int] = []
 

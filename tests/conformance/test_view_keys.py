@@ -32,6 +32,8 @@ from freehold.testing import ManualClock
 from tests.conformance.zones import deliver
 from tests.databases import Databases
 
+pytestmark = pytest.mark.guarantee("G8")
+
 ANN, BOB = UUID(int=1), UUID(int=2)
 Key = tuple[UUID, int]
 

@@ -18,6 +18,7 @@ from freehold.model.ids import uuid7
 from freehold.observe.metrics import METRICS
 from freehold.runtime.backlog import measure
 from freehold.runtime.host import Host
+from freehold.runtime.lease import Lease
 from freehold.runtime.view_tables import ViewTables
 from freehold.runtime.views import Views
 from freehold.testing import Crash, ManualClock, crash_at
@@ -37,6 +38,8 @@ from tests.conformance.zones import (
     zone_view,
 )  # fmt: skip
 from tests.databases import Databases
+
+pytestmark = pytest.mark.guarantee("G8")
 
 SHOW, ZONE = UUID(int=7), UUID(int=8)
 ROUNDS = {"sqlite": 250, "postgres-schemas": 25, "postgres-databases": 10, "mariadb": 10}
@@ -298,6 +301,30 @@ async def test_resume_finishes_what_a_crash_cut_short_and_nothing_else(keeper: K
     assert (await views.state("zone_directory")).rows_read == 4
     assert await views.resume() == ["zone_directory"]
     assert (await views.state("zone_directory")).rows_read == 10
+
+
+async def test_a_process_that_has_been_running_finishes_the_rebuild_of_one_that_died(
+    keeper: Keeper, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freehold.runtime.views.RESUME_LOOK", 0.01)
+    host, views = await keeper.start()
+    _, other = await keeper.start()
+    await deliver(host, views, filled(owner, 10))
+    watching = asyncio.create_task(other.run())
+    lease = Lease(host, "view:zone_directory")
+    assert await lease.acquire()
+    state = {"name": "zone_directory", "state": "rebuilding", "started_at": owner.clock.now()}
+    async with host.engine.write() as connection:
+        await connection.execute(update(host.tables.views).values(state))
+    for _ in range(3):  # it looks, and finds that the other one is at it
+        await asyncio.sleep(0.02)
+        assert (await other.state("zone_directory")).state == "rebuilding"
+    owner.clock.advance(seconds=11)
+    async with asyncio.timeout(20):
+        while (await other.state("zone_directory")).state != "idle":
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    assert (await other.state("zone_directory")).rows_read == 10
 
 
 async def test_one_rebuild_at_a_time_in_one_process_and_in_two(keeper: Keeper, owner: Owner) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import FULL, Databases
+from tests.databases import Databases
 from tests.faults.site import Crowd, open_site
+from tests.matrix import FULL
 from tests.systems.booking_rush.books import Books
 
 # The points, and how often each is passed before the process dies there: so late that a crowd is at work.

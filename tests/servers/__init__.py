@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 
 from tests.servers.kafka import Kafka
 from tests.servers.mariadb import MariaDB
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.redis import Redis
+from tests.servers.s3 import S3
+from tests.servers.times import cache
 
 
 @cache
@@ -55,3 +57,27 @@ def kafka() -> Kafka:
 def kafka_url() -> str:
     """A broker's URL: that of FREEHOLD_TEST_KAFKA, or of the private one."""
     return os.environ.get("FREEHOLD_TEST_KAFKA") or kafka().url
+
+
+@cache
+def redis() -> Redis:
+    """A private store that ends with this process: tests may stop, kill and flush it."""
+    return Redis()
+
+
+@cache
+def redis_url() -> str:
+    """A store's URL: that of FREEHOLD_TEST_REDIS, or of the private one."""
+    return os.environ.get("FREEHOLD_TEST_REDIS") or redis().url
+
+
+@cache
+def s3() -> S3:
+    """A private object server that ends with this process: tests may stop and kill it."""
+    return S3()
+
+
+@cache
+def s3_url() -> str:
+    """A bucket's URL: that of FREEHOLD_TEST_S3, whose credentials are in the environment, or of the private server."""
+    return os.environ.get("FREEHOLD_TEST_S3") or s3().url

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tests.servers.certificates import certificates
 from tests.servers.private import PrivateServer, free_port, install
+from tests.servers.times import getting
 
 POM = Path(__file__).with_name("kafka.xml")
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
@@ -125,9 +125,9 @@ def _jars() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freehold"
     folder = cache / f"kafka-{kafka_version()}"
     if not folder.exists():
-        print(f"fetching Kafka {kafka_version()} by Maven into {folder}", file=sys.stderr)
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as fetched:
+        told = f"Kafka {kafka_version()} by Maven into {folder}"
+        with getting("fetched", told), tempfile.TemporaryDirectory(dir=cache) as fetched:
             _fetch(Path(fetched) / "jars")
             (Path(fetched) / "jars").rename(folder)
     return folder

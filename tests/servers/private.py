@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.servers.times import getting, got, started
+
 START_SECONDS = 60
 # Programs end with the thread that started them, so it must be one that lives as long as this process.
 _spawner = ThreadPoolExecutor(1)
@@ -71,8 +73,7 @@ class PrivateServer:
         for _ in range(3):
             self._start()
             if self._comes_up():
-                took = time.monotonic() - self._began
-                print(f"{self.version()} on port {self.port}, started in {took:.1f} s", file=sys.stderr)
+                started(self.version(), got(), time.monotonic() - self._began)
                 return
             self.pause()
             self.port = free_port()
@@ -165,10 +166,13 @@ def install(*packages: str) -> None:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        done = subprocess.run(command, check=False, stdout=sys.stderr, env=environment)
+        with getting("installed", f"Debian's {' '.join(packages)}"):
+            done = subprocess.run(command, check=False, capture_output=True, env=environment)
+            if done.returncode:
+                subprocess.run(["apt-get", "update", "-q"], check=False, capture_output=True)
+                done = subprocess.run(command, check=False, capture_output=True, env=environment)
         if done.returncode:
-            subprocess.run(["apt-get", "update", "-q"], check=False, stdout=sys.stderr)
-            subprocess.run(command, check=False, stdout=sys.stderr, env=environment)
+            print(done.stderr.decode(errors="replace"), file=sys.stderr)
 
 
 def free_port() -> int:

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from freehold.cli import check, dead_letters, demo, describe, load, load_test, migrate, run, sagas, serve, up, views
+from freehold.cli import (
+    check,
+    dead_letters,
+    demo,
+    describe,
+    export,
+    load,
+    load_test,
+    migrate,
+    run,
+    sagas,
+    serve,
+    up,
+    views,
+)
 
 app = typer.Typer(
     name="freehold",
@@ -59,3 +73,4 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)
 app.command()(sagas.sagas)
 app.add_typer(demo.app, name="demo")
+app.add_typer(export.app, name="export")

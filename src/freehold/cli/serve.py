@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +14,7 @@ from freehold.cli.systems import DeployName, SystemName, find_system
 from freehold.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Collection
 
     from freehold.deploy.config import Deployment
@@ -76,6 +75,8 @@ def serve(
 def _listening(
     system: System, deployment: Deployment, service: str, port: int | None, descriptor: int
 ) -> socket.socket:
+    import socket
+
     from freehold.deploy.server import listen
 
     if descriptor >= 0:
@@ -115,6 +116,8 @@ def _run(
 
 
 def _supervise(arguments: list[str], service: str, workers: int, listening: socket.socket) -> None:
+    import asyncio
+
     from freehold.cli.streams import Stream
     from freehold.deploy.supervisor import Misconfigured, Program, Supervisor
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +38,8 @@ def up(
     Example:
       FREEHOLD_DATABASE_SERVER=postgresql://… freehold up booking_rush --deploy kafka --demo
     """
+    import asyncio
+
     from freehold.cli.streams import Stream
     from freehold.deploy.config import read
     from freehold.deploy.supervisor import Misconfigured, Supervisor

@@ -15,6 +15,8 @@ from freehold.model.errors import ConfigurationError
 from freehold.model.ports import CONNECTIONS
 from freehold.model.system import System
 from freehold.model.topology import PARTITIONS
+from freehold.stores import objects
+from freehold.stores.store import SCHEMES as STORES
 
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
@@ -47,6 +49,7 @@ class Deployment(BaseModel):
     `layout`: `embedded` keeps a SQLite file for each service in `data`; `schemas` one PostgreSQL database with a
     schema and a role for each; `databases` a database and a role for each. The latter two are made on the server that
     the variable FREEHOLD_DATABASE_SERVER names (an administrator's URL), unless a service names its own `database`.
+    `objects` is a folder or a bucket; empty: the folder `objects` in the data folder.
     `partitions` is how many each topic has at a broker, unless `topics` gives one another number. Where services are
     processes, each answers at its `address` (base URL) in as many processes as it has `workers`; they share the
     `connections` that a service may hold to its server.
@@ -58,6 +61,8 @@ class Deployment(BaseModel):
     bus: str = Field(default="local://", repr=False)  # may hold a password
     partitions: int = Field(default=PARTITIONS, ge=1)
     topics: dict[str, int] = Field(default_factory=dict)
+    store: str = Field(default="memory://", repr=False)  # may hold a password
+    objects: str = ""
     data: Path = Path(".freehold")
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -74,6 +79,20 @@ class Deployment(BaseModel):
     def _known_bus(cls, value: str) -> str:
         if not value.startswith(SCHEMES):
             raise ValueError(f"is no address of a bus that this version has; it begins with {' or '.join(SCHEMES)}")
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if not value.startswith(STORES):
+            raise ValueError(f"is no address of a store; it begins with {' or '.join(STORES)}")
+        return value
+
+    @field_validator("objects")
+    @classmethod
+    def _known_objects(cls, value: str) -> str:
+        if value and not value.startswith(objects.SCHEMES):
+            raise ValueError(f"is no address of objects; it begins with {' or '.join(objects.SCHEMES)}")
         return value
 
     def service(self, name: str) -> ServiceDeployment:

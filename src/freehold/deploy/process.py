@@ -14,6 +14,7 @@ from freehold.deploy.databases import data_folder, open_databases, open_engine_o
 from freehold.deploy.identities import Identities
 from freehold.deploy.lock import FolderLock, take_slot
 from freehold.deploy.neighbours import Neighbours
+from freehold.deploy.objects import deployed_objects, gateway_objects, object_checks
 from freehold.deploy.settings import read_settings
 from freehold.deploy.unit import PARTS as BACKGROUND
 from freehold.deploy.unit import Unit
@@ -27,6 +28,8 @@ from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
+from freehold.stores import open_store
+from freehold.stores.objects import Objects
 
 PARTS = ("http", *BACKGROUND)
 LOCAL_BUS = "local://"
@@ -78,6 +81,7 @@ class Process:
         self.clock: Clock = clock or SystemClock()
         self.units: dict[str, Unit] = {}
         self.bus = self._open_bus()
+        self.store = open_store(deployment.store, system.name)
         self.draining = Draining()
         self._parts = parts
         self._given = given or {}
@@ -120,6 +124,7 @@ class Process:
                 here=self._engines,
                 others=self._neighbours.keys if self._neighbours else None,
             )
+            self._objects = deployed_objects(self.system, self.deployment, folder, self.clock)
             await self._open_units(settings, self._lock)
             if not self.shares:
                 await asyncio.gather(*map(self._claim, self.units.values()))
@@ -165,7 +170,9 @@ class Process:
             given = {
                 **settings[service.name],
                 **self._identities.given(service.name),
+                **self.store.shelf(service.name).given(),
                 DataFolder: DataFolder(data_folder(self.system, self.deployment)),
+                Objects: self._objects,
                 **self._given,
             }
             host = Host(
@@ -184,7 +191,7 @@ class Process:
 
     def _service_app(self, unit: Unit) -> ServiceApp | HealthApp:
         name, host = unit.host.service.name, unit.host
-        checks: dict[str, Check] = {}
+        checks: dict[str, Check] = {"store": self.store.ping, **object_checks(host.service, self._objects)}
         if self._neighbours is not None and self.system.auth in self._neighbours.keys:
             checks[f"keys of {self.system.auth}"] = self._neighbours.knows(self.system.auth)
         if "http" not in self._parts:
@@ -205,8 +212,10 @@ class Process:
         self._entrance = gateway_app(
             self.system,
             {**self.apps, **(self._neighbours.addresses if self._neighbours else {})},
+            rate_limits=self.store.shelf("gateway").rate_limits,
             limited=self.deployment.rate_limits,
             queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
+            objects=gateway_objects(self.system, self._objects),
             draining=self.draining,
         )
         return self._entrance
@@ -231,6 +240,7 @@ class Process:
             if self._lock is not None:
                 stack.callback(self._lock.release)
                 self._lock = None
+            stack.push_async_callback(self.store.close)
             stack.push_async_callback(self.bus.close)
             if self._neighbours is not None:
                 stack.push_async_callback(self._neighbours.close)

@@ -35,7 +35,8 @@ async def run(system: System, deployment: Deployment, *, demo: bool, progress: P
     """
     listening = listen(deployment.host, deployment.port)
     try:
-        async with Process(system, deployment) as process:
+        port = listening.getsockname()[1]  # presigned URLs name it, and it may have been 0: any
+        async with Process(system, deployment.model_copy(update={"port": port})) as process:
             if demo and system.data_sets:
                 await load(process, "demo", progress)
             await _serve(process, listening, on_ready)

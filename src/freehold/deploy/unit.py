@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Protocol
 
+from freehold.buses.local import LocalBus
 from freehold.model.ports import Bus
 from freehold.runtime.consume import Group
 from freehold.runtime.dead_letters import DeadLetters
@@ -45,7 +46,8 @@ class Unit:
         self._parts = frozenset(parts)
         self.views = Views(host)
         self.parking = Parking(host)
-        self.group = Group(host, [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()], self.parking)
+        handlers = [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()]
+        self.group = Group(host, handlers, self.parking, shared=not isinstance(bus, LocalBus))
         self.relay = Relay(host, bus, relay, on_takeover=self.parking.load)
         self.jobs = Jobs(host)
         self.upkeep = Upkeep(host)

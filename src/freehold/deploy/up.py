@@ -97,7 +97,6 @@ class Up:
         addresses = {
             _variable(name, "ADDRESS"): self._deployment.service(name).address or self._own_address(listening)
             for name, listening in sockets.items()
-            if name != GATEWAY
         }
         kept = {key: value for key, value in os.environ.items() if not _is_secret_of_others(key)} | addresses
         programs = []

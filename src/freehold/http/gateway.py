@@ -20,6 +20,7 @@ from freehold.http.documents import DOCS_PAGE, Document, merged
 from freehold.http.health import Draining
 from freehold.http.limits import check_length
 from freehold.http.matching import RouteTable, below
+from freehold.http.objects import METHODS, ROUTE, SignedObjects
 from freehold.http.problems import Translator, problem_response
 from freehold.http.proxy import Backend, LocalBackend, RemoteBackend
 from freehold.http.queue_mode import QueueMode
@@ -30,6 +31,8 @@ from freehold.model.routes import MEBIBYTE
 from freehold.model.service import Service
 from freehold.model.system import RateLimit, System
 from freehold.observe.metrics import CONTENT_TYPE, METRICS
+from freehold.stores.objects import Objects
+from freehold.stores.objects.folder import FolderObjects
 from freehold.stores.rate_limits import MemoryRateLimits, RateLimits, Verdict
 
 JWKS = "/.well-known/jwks.json"
@@ -66,6 +69,7 @@ class GatewayApp:
         *,
         rate_limits: RateLimits | None,
         queue: QueueMode | None,
+        signed_objects: SignedObjects | None,
         draining: Draining,
     ) -> None:
         self._system = system
@@ -82,10 +86,13 @@ class GatewayApp:
             name: RemoteBackend(name, target, self._client) if isinstance(target, str) else LocalBackend(target)
             for name, target in backends.items()
         }
-        self._table: RouteTable[Forwarding | Own] = RouteTable()
+        self._table: RouteTable[Forwarding | SignedObjects | Own] = RouteTable()
         self._public: set[tuple[str, str]] = set()
         self._document: Document | None = None
         self._mount_own()
+        if signed_objects is not None:
+            for method in METHODS:
+                self._table.add(method, ROUTE, signed_objects)
         for service in system.services:
             self._mount(service)
 
@@ -156,6 +163,9 @@ class GatewayApp:
             if isinstance(found, Forwarding):
                 template = found.path
                 await self._forward(found, headers, scope, receive, outgoing)
+            elif isinstance(found, SignedObjects):
+                template = ROUTE
+                await found(scope, receive, outgoing)
             else:
                 template = path
                 await (await found())(scope, receive, outgoing)
@@ -274,6 +284,7 @@ def gateway_app(
     rate_limits: RateLimits | None = None,
     limited: bool = True,
     queue_passes: TokenVerifier | None = None,
+    objects: Objects | None = None,
     draining: Draining | None = None,
 ) -> GatewayApp:
     """The gateway in front of a system's services.
@@ -284,6 +295,7 @@ def gateway_app(
         rate_limits: where the token buckets are; in memory when None.
         limited: False lets everybody do everything as often as they like, for load tests.
         queue_passes: turns queue mode on: verifies the passes of the system's `Gateway(queue=…)`.
+        objects: the system's; the presigned URLs of those in a folder are answered here.
         draining: shared with whoever learns first that the process is to stop.
 
     Raises:
@@ -295,7 +307,14 @@ def gateway_app(
         if system.gateway.queue is None:
             raise ConfigurationError("queue_mode", f"{system.name} has no queue", "Declare Gateway(queue=QueuePass(…))")
         queue = QueueMode(system.gateway.queue, queue_passes)
-    return GatewayApp(system, backends, rate_limits=limits, queue=queue, draining=draining or Draining())
+    return GatewayApp(
+        system,
+        backends,
+        rate_limits=limits,
+        queue=queue,
+        signed_objects=SignedObjects(objects) if isinstance(objects, FolderObjects) else None,
+        draining=draining or Draining(),
+    )
 
 
 def public_routes(service: Service) -> list[tuple[str, str, int]]:

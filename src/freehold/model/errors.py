@@ -37,5 +37,9 @@ class BusUnavailable(Unavailable):
     """The bus takes nothing now; what was to be published stays in the outbox and costs no retry."""
 
 
+class StoreUnavailable(Unavailable):
+    """The store takes nothing now: what was asked of it may or may not have happened."""
+
+
 class Refused(Exception):
     """The bus cannot take this one message (too large, no such topic): others may pass."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.buses.acknowledgement import all_of
 from freehold.model.envelope import Envelope
@@ -30,12 +32,21 @@ from freehold.runtime.transaction import Tx
 if TYPE_CHECKING:
     from freehold.runtime.parking import Parking
 
+R = TypeVar("R")
 log = logging.getLogger(__name__)
 WIDTH = 16
 WIDTHS = {"sqlite": 2}  # it has one writer, and what many workers do between two turns of the loop, requests wait for
 DRAIN = 30.0
 CONFLICT_WAITS = (0.001, 0.5)
 AWAY_WAITS = (0.05, 5.0)
+
+
+class Held(Exception):
+    """Earlier events of these keys are parked, by another process perhaps: these must park behind them."""
+
+    def __init__(self, keys: Collection[str]) -> None:
+        super().__init__(", ".join(sorted(keys)))
+        self.keys = keys
 
 
 class Subscriber:
@@ -52,10 +63,13 @@ class Subscriber:
         """The event as the handler's type. Raises ValidationError when its data does not fit."""
         return self._types[envelope.type].read(envelope)
 
-    async def handle(self, envelopes: Sequence[Envelope], tx: Tx) -> None:
-        """Inside a transaction: mark the events as consumed and let the handler at those that are new."""
+    async def handle(self, envelopes: Sequence[Envelope], tx: Tx, *, look: bool = False) -> None:
+        """Inside a transaction: mark the events as consumed and let the handler at those that are new.
+
+        With `look` it raises Held when earlier events of a key are parked.
+        """
         faultpoints.reach("inbox.before")
-        fresh = await self.mark(envelopes, tx)
+        fresh = await self.mark(envelopes, tx, look=look)
         faultpoints.reach("inbox.after")
         if not fresh:
             return
@@ -78,16 +92,31 @@ class Subscriber:
                 ) from problem
             raise
 
-    async def mark(self, envelopes: Sequence[Envelope], tx: Tx) -> Sequence[Envelope]:
-        """Put the events into the inbox; those that were not there yet."""
-        inbox, connection = self._host.inbox, await tx.connection()
+    async def mark(self, envelopes: Sequence[Envelope], tx: Tx, *, look: bool = False) -> Sequence[Envelope]:
+        """Put the events into the inbox; those that were not there yet. With `look` it raises Held."""
+        connection = await tx.connection()
         if len(envelopes) == 1:
-            is_new = await inbox.mark(connection, self.name, envelopes[0].event_id, tx.now())
-            return envelopes if is_new else ()
+            return envelopes if await self._mark_one(envelopes[0], connection, tx, look=look) else ()
         # The bus may deliver an event again while it still waits here: one batch then has it twice.
         once = {envelope.event_id: envelope for envelope in envelopes}
-        new = await inbox.mark_all(connection, self.name, list(once), tx.now())
+        if look:
+            await self._look(connection, {envelope.key for envelope in envelopes})
+        new = await self._host.inbox.mark_all(connection, self.name, list(once), tx.now())
         return [envelope for event_id, envelope in once.items() if event_id in new]
+
+    async def _mark_one(self, envelope: Envelope, connection: AsyncConnection, tx: Tx, *, look: bool) -> bool:
+        inbox = self._host.inbox
+        if not look:
+            return await inbox.mark(connection, self.name, envelope.event_id, tx.now())
+        is_new = await inbox.mark_unless_held(connection, self.name, envelope.event_id, tx.now(), envelope.key)
+        if not is_new:
+            await self._look(connection, {envelope.key})
+        return is_new
+
+    async def _look(self, connection: AsyncConnection, keys: Collection[str]) -> None:
+        held = await self._host.inbox.held(connection, self.name, list(keys))
+        if held:
+            raise Held(held)
 
     async def _nothing_to_undo(self, envelope: Envelope, tx: Tx) -> bool:
         """An undo that overtakes its do takes the do's place in the inbox: the do will find itself consumed."""
@@ -117,10 +146,20 @@ class Group:
         handlers: its own, its sagas' and its views'.
         parking: where failing events wait.
         width: events handled at once, at most; when None, as many as the database can make use of.
+        shared: other processes may handle the group's events as well, and park them: each transaction looks.
     """
 
-    def __init__(self, host: Host, handlers: Sequence[Handler], parking: Parking, *, width: int | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        handlers: Sequence[Handler],
+        parking: Parking,
+        *,
+        width: int | None = None,
+        shared: bool = True,
+    ) -> None:
         self._host = host
+        self._shared = shared
         self._parking = parking
         self.name = host.service.name
         self._lanes: Lanes[Task] = Lanes(width or WIDTHS.get(host.engine.dialect, WIDTH), self._handle)
@@ -137,6 +176,10 @@ class Group:
     def event_types(self) -> list[str]:
         """What the group subscribes to."""
         return list(self._subscribers)
+
+    def consumers(self, event_type: str) -> list[str]:
+        """The names of the handlers that take events of this type."""
+        return [subscriber.name for subscriber in self._subscribers.get(event_type, ())]
 
     def deliver(self, envelope: Envelope) -> asyncio.Future[None]:
         """Take an event in; the future ends when every handler of this service has committed or parked it."""
@@ -156,26 +199,34 @@ class Group:
     # --- one event ----------------------------------------------------------------------------------------------------
 
     async def _handle(self, task: Task) -> None:
-        subscriber, envelope = task.subscriber, task.envelope
+        while not await self._handle_or_park(task.subscriber, task.envelope):
+            pass
+
+    async def _handle_or_park(self, subscriber: Subscriber, envelope: Envelope) -> bool:
+        """False when it turned out that the event must park behind others."""
         if self._parking.holds(subscriber.name, envelope.key):
-            await self._patiently(lambda: self._parking.park_behind(subscriber, [envelope]))
-            return
+            free = await self._patiently(lambda: self._parking.park_behind(subscriber, [envelope]))
+            if not free:
+                return True
         try:
             await self._patiently(lambda: self.transact(subscriber, [envelope]))
+        except Held as held:
+            self._parking.hold(subscriber.name, held.keys)
+            return False
         except Exception as error:
-            if kept(error):
-                return
-            failure = error
-            await self._patiently(lambda: self._parking.park(subscriber, envelope, failure))
+            if not kept(error):
+                failure = error
+                await self._patiently(lambda: self._parking.park(subscriber, envelope, failure))
+        return True
 
     async def transact(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
         """Inbox mark and handler in one transaction."""
         with handling(self._host, subscriber.name, envelopes) as context:
             async with self._host.work(context).transaction() as tx:
-                await subscriber.handle(envelopes, tx)
+                await subscriber.handle(envelopes, tx, look=self._shared)
             faultpoints.reach("handler.after_commit")
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[None]]) -> None:
+    async def _patiently(self, attempt: Callable[[], Awaitable[R]]) -> R:
         """Repeat what lost a race or found the database away: neither is the event's fault, neither costs a retry."""
         wait = 0.0
         while True:
@@ -197,8 +248,9 @@ class Group:
     async def _handle_batch(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
         behind = [e for e in envelopes if self._parking.holds(subscriber.name, e.key)]
         if behind:
-            await self._patiently(lambda: self._parking.park_behind(subscriber, behind))
-            envelopes = [e for e in envelopes if not self._parking.holds(subscriber.name, e.key)]
+            free = await self._patiently(lambda: self._parking.park_behind(subscriber, behind))
+            parked = {e.key for e in behind} - {e.key for e in free}
+            envelopes = [e for e in envelopes if e.key not in parked]
         if envelopes:
             await self._halve(subscriber, envelopes)
 
@@ -206,6 +258,9 @@ class Group:
         """Handle together; what fails is split until the failing event stands alone and is parked."""
         try:
             await self._patiently(lambda: self.transact(subscriber, envelopes))
+        except Held as held:
+            self._parking.hold(subscriber.name, held.keys)
+            await self._handle_batch(subscriber, envelopes)
         except Exception as error:
             if kept(error):
                 return

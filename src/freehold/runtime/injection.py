@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from freehold.model.access import User
+from freehold.model.service import Service
 from freehold.runtime.context import Context
 from freehold.runtime.provided import Provided, parameters
 from freehold.runtime.transaction import Tx
@@ -58,6 +59,21 @@ def resolver(kind: Any, provided: Provided) -> Callable[[Any], Any] | None:
 def takes(function: Callable[..., Any], kind: type[Any]) -> bool:
     """Whether a parameter of the function is annotated with this type."""
     return kind in parameters(function).values()
+
+
+def anyone_takes(service: Service, kind: type[Any]) -> bool:
+    """Whether any function of the service is given something of this type."""
+    steps = [action for saga in service.sagas for step in saga.steps for action in (step.do, step.undo)]
+    functions = [
+        *(route.handler for route in service.routes),
+        *(handler.function for handler in service.handlers),
+        *(answer.function for answer in service.answered.values()),
+        *(job.function for job in service.jobs),
+        *(coalescing.function for coalescing in service.coalescings),
+        *(action for action in steps if action is not None and not isinstance(action, type)),
+        *service.provided.values(),
+    ]
+    return any(takes(function, kind) for function in functions)
 
 
 def _using(kind: Any) -> Callable[[Any], Any]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freehold.model.errors import DeclarationError
 from freehold.model.problem import Problem
@@ -22,6 +23,7 @@ from freehold.runtime.host import Host
 from freehold.runtime.injection import bind, takes
 from freehold.runtime.lease import Lease
 from freehold.runtime.transaction import Tx
+from freehold.runtime.work import Work
 
 log = logging.getLogger(__name__)
 LOOK = 1.0
@@ -36,8 +38,9 @@ class Jobs:
     """The jobs of one running service.
 
     A job that takes a `Tx` runs in one transaction with its row in `scheduled_jobs`: its effects and the fact that it
-    ran commit together. One that takes `Work`, or neither, runs under a lease and makes its own transactions; after a
-    crash it runs again. The first run is due when the job is first seen; later ones keep the rhythm of that.
+    ran commit together. One that takes `Work`, or neither, runs under a lease, without which no transaction of its
+    `Work` begins; after a crash it runs again. The first run is due when the job is first seen; later ones keep the
+    rhythm of that.
     """
 
     def __init__(self, host: Host) -> None:
@@ -204,7 +207,8 @@ class Jobs:
         try:
             if not forced and (await self._schedule())[job.name] != scheduled:
                 return False
-            await self._renewing(lease, self._calls[job.name](self._host.work()))
+            work = Work(self._host, guard=lambda connection: self._guard(lease, connection))
+            await self._renewing(lease, self._calls[job.name](work))
             async with self._host.engine.write() as connection:
                 await connection.execute(
                     update(table).where(table.c.name == job.name, lease.fence()).values(self._ran(job, scheduled))
@@ -212,6 +216,12 @@ class Jobs:
         finally:
             await lease.release()
         return True
+
+    @staticmethod
+    async def _guard(lease: Lease, connection: AsyncConnection) -> None:
+        """A process that was frozen begins no transaction more, even before it finds out by renewing."""
+        if not await connection.scalar(select(lease.fence())):
+            raise LeaseLost("another process has taken the job over")
 
     def _ran(self, job: Job, scheduled: datetime, error: str | None = None) -> dict[str, Any]:
         now = self._host.clock.now()

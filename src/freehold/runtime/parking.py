@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,21 +30,30 @@ if TYPE_CHECKING:
     from freehold.runtime.consume import Subscriber
 
 log = logging.getLogger(__name__)
-LOOK = 0.5
+LOOK, STANDBY = 0.5, 2.0
 REFRESH = 5.0
 HEADS = 100
 AT_ONCE = 8
 
 
+class Gone(Exception):
+    """Somebody else has dealt with a parked event while it was tried."""
+
+
 class Parking:
-    """The parked events of one service."""
+    """The parked events of one service.
+
+    What this process remembers of them spares a look; the rows decide. On a bus whose groups several processes share
+    each handler's transaction looks for itself, since another process may have parked what came before.
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._table = host.tables.parked
         self._subscribers: dict[str, Subscriber] = {}
-        self._held: set[tuple[str, str]] = set()
-        self._parked_meanwhile: set[tuple[str, str]] = set()
+        self._held: dict[tuple[str, str], object] = {}  # each with what tells it from a later one
+        self._parked_meanwhile: dict[tuple[str, str], object] = {}
+        self._loading = asyncio.Lock()
         self._lease = Lease(host, "parking")
         self._woken = asyncio.Event()
 
@@ -54,20 +63,28 @@ class Parking:
         return subscriber
 
     def holds(self, consumer: str, key: str) -> bool:
-        """Whether an earlier event of the key is parked, so that later ones must park behind it."""
+        """Whether an earlier event of the key is parked, as far as this process knows."""
         return (consumer, key) in self._held
 
-    async def load(self) -> None:
-        """Learn which keys are parked: at the start, and when partitions move."""
-        table = self._table
-        self._parked_meanwhile = set()  # and so in this set's place, if it was committed after the look
-        async with self._host.engine.read() as connection:
-            rows = await connection.execute(select(table.c.consumer_name, table.c.partition_key).distinct())
-            self._held = {(row.consumer_name, row.partition_key) for row in rows} | self._parked_meanwhile
+    def hold(self, consumer: str, keys: Collection[str]) -> None:
+        """Events of these keys are parked."""
+        for key in keys:
+            self._held[consumer, key] = self._parked_meanwhile[consumer, key] = object()
 
-    def _hold(self, consumer: str, key: str) -> None:
-        self._held.add((consumer, key))
-        self._parked_meanwhile.add((consumer, key))
+    def _free(self, consumer: str, key: str, known: object | None) -> None:
+        """Nothing of the key is parked any more, unless something was since that was known."""
+        if self._held.get((consumer, key)) is known:
+            self._held.pop((consumer, key), None)
+
+    async def load(self) -> None:
+        """Learn which keys are parked: at the start, when another process' work is taken over, and now and then."""
+        table = self._table
+        async with self._loading:
+            self._parked_meanwhile = {}  # and so not in what is read, if it was committed after the look
+            async with self._host.engine.read() as connection:
+                rows = await connection.execute(select(table.c.consumer_name, table.c.partition_key).distinct())
+                found = {(row.consumer_name, row.partition_key): object() for row in rows}
+            self._held = found | self._parked_meanwhile
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -89,18 +106,24 @@ class Parking:
                     next_attempt_at=None if hopeless else now + self._wait(subscriber, 1),
                 )  # fmt: skip
         if not hopeless or subscriber.handler.on_dead == "hold":
-            self._hold(subscriber.name, envelope.key)
+            self.hold(subscriber.name, [envelope.key])
             self._woken.set()
         faultpoints.reach("parking.after")
 
-    async def park_behind(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> None:
-        """Keep events whose key has a parked one; they are tried in their turn."""
+    async def park_behind(self, subscriber: Subscriber, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """Keep events whose key has a parked one, to be tried in their turn; those whose key has none any more."""
+        name = subscriber.name
+        known = {envelope.key: self._held.get((name, envelope.key)) for envelope in envelopes}
         async with self._host.work(Context(cause=envelopes[0])).transaction() as tx:
-            await self._insert(subscriber, envelopes, tx, retry_count=0, last_error=None, next_attempt_at=None)
-            for key in {envelope.key for envelope in envelopes}:
-                await promote(self._host, subscriber.name, key, tx)
-        for envelope in envelopes:
-            self._hold(subscriber.name, envelope.key)
+            waiting = {key for key in sorted(known) if await first_parked(self._host, name, key, tx) is not None}
+            behind = [envelope for envelope in envelopes if envelope.key in waiting]
+            if behind:
+                await self._insert(subscriber, behind, tx, retry_count=0, last_error=None, next_attempt_at=None)
+                for key in waiting:
+                    await promote(self._host, name, key, tx)
+        for key in known.keys() - waiting:
+            self._free(name, key, known[key])
+        return [envelope for envelope in envelopes if envelope.key not in waiting]
 
     async def _insert(self, subscriber: Subscriber, envelopes: Sequence[Envelope], tx: Tx, **state: Any) -> None:
         now = tx.now()
@@ -122,8 +145,10 @@ class Parking:
         loop = asyncio.get_running_loop()
         refresh_at = loop.time() + REFRESH
         while True:
+            holding = False
             try:
-                if await self._lease.acquire():
+                holding = await self._lease.keep()
+                if holding:
                     await self.run_due()
                 if loop.time() >= refresh_at:
                     await self.load()
@@ -135,16 +160,16 @@ class Parking:
                     )
                 else:
                     log.exception("%s: retrying parked events failed", self._host.service.name)
-            await self._pause()
+            await self._pause(LOOK if holding else STANDBY)
 
     async def stop(self) -> None:
         """Let another process retry at once."""
         if self._lease.epoch is not None:
             await self._lease.release()
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(LOOK if self._held else 4 * LOOK):
+            async with asyncio.timeout(seconds):
                 await self._woken.wait()
         except TimeoutError:
             pass
@@ -193,12 +218,14 @@ class Parking:
 
     async def _retry(self, row: Row[Any]) -> bool:
         subscriber = self._subscribers[row.consumer_name]
-        envelope = envelope_of(row)
+        envelope, known = envelope_of(row), self._held.get((row.consumer_name, row.partition_key))
         try:
             with handling(self._host, subscriber.name, [envelope]) as context:
                 async with self._host.work(context).transaction() as tx:
                     await subscriber.handle([envelope], tx)
                     more = await self._leave(row, tx)
+        except Gone:
+            return False
         except Exception as error:
             if self._host.engine.is_unavailable(error):
                 raise
@@ -208,13 +235,19 @@ class Parking:
                 await self._failed(subscriber, row, envelope, error)
             return False
         if not more:
-            self._held.discard((row.consumer_name, row.partition_key))
+            self._free(row.consumer_name, row.partition_key, known)
         return True
 
     async def _leave(self, row: Row[Any], tx: Tx) -> bool:
-        """Take the event out and give the next of its key its turn; whether there is one."""
+        """Take the event out and give the next of its key its turn; whether there is one.
+
+        Raises Gone when it was out already: then it may be dead, and must not have had its effects after all. So two
+        processes that try it, the lease having run out under one of them, are one too many and no harm.
+        """
         connection = await tx.connection()
-        await connection.execute(delete(self._table).where(self._table.c.position == row.position))
+        taken = await connection.execute(delete(self._table).where(self._table.c.position == row.position))
+        if not taken.rowcount:
+            raise Gone
         return await promote(self._host, row.consumer_name, row.partition_key, tx)
 
     async def _failed(self, subscriber: Subscriber, row: Row[Any], envelope: Envelope, error: Exception) -> None:
@@ -222,7 +255,7 @@ class Parking:
         count = row.retry_count + 1
         dead = isinstance(error, ValidationError) or count >= subscriber.handler.retry.times
         hold = subscriber.handler.on_dead == "hold"
-        table, more = self._table, True
+        table, more, known = self._table, True, self._held.get((subscriber.name, envelope.key))
         async with self._host.work(Context(cause=envelope)).transaction() as tx:
             if not await self._is_still(row, tx):
                 return
@@ -238,7 +271,7 @@ class Parking:
                     .values(retry_count=count, last_error=describe(error), next_attempt_at=wait)
                 )
         if not more:
-            self._held.discard((row.consumer_name, row.partition_key))
+            self._free(subscriber.name, envelope.key, known)
 
     async def _is_still(self, row: Row[Any], tx: Tx) -> bool:
         """Whether the event waits as it was read, and no other process has dealt with it meanwhile."""
@@ -267,15 +300,22 @@ class Parking:
         return timedelta(seconds=min(policy.first * 2 ** (count - 1), policy.longest) * random.uniform(0.8, 1.2))
 
 
-async def promote(host: Host, consumer: str, key: str, tx: Tx) -> bool:
-    """The first parked event of a key, if nothing before it is dead and held, is due now; whether there is one.
+async def first_parked(host: Host, consumer: str, key: str, tx: Tx) -> int | None:
+    """The position of a key's first parked event, locked; None when nothing of it is parked.
 
-    It is locked: an event that parks behind it while it leaves would otherwise not be seen, and wait for ever.
+    Locked, since an event that parks behind it while it leaves would not be seen, and wait for ever.
     """
-    table, dead, connection = host.tables.parked, host.tables.dead_letters, await tx.connection()
+    table = host.tables.parked
     mine = (table.c.consumer_name == consumer) & (table.c.partition_key == key)
     head = select(table.c.position).where(mine).order_by(table.c.position).limit(1).with_for_update()
-    first = await connection.scalar(head)
+    position: int | None = await (await tx.connection()).scalar(head)
+    return position
+
+
+async def promote(host: Host, consumer: str, key: str, tx: Tx) -> bool:
+    """The first parked event of a key, if nothing before it is dead and held, is due now; whether there is one."""
+    table, dead, connection = host.tables.parked, host.tables.dead_letters, await tx.connection()
+    first = await first_parked(host, consumer, key, tx)
     if first is None:
         return False
     held = exists(

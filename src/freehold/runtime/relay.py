@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,10 @@ from freehold.runtime.unreadable import set_aside
 log = logging.getLogger(__name__)
 SHORTEST_WAIT, LONGEST_WAIT, LONGEST_WAIT_FOR_BUS = 0.05, 5.0, 1.0
 """Seconds before the relay starts over: doubled until something is published again."""
+STANDBY = 0.5
+"""Seconds between two looks whether the one that works has left or died."""
+TTL = timedelta(seconds=5)
+"""Until a relay that died is missed. A relay that only hung is fenced, and what it has sent twice the inbox absorbs."""
 _CLAIMED = ("event_id", "event_type", "version", "topic", "partition_key", "created_at", "payload", "headers", "seq")
 _HEADERS = 1 + _CLAIMED.index("headers")  # behind the count
 
@@ -122,7 +127,7 @@ class Relay:
         self._bus = bus
         self._settings = settings or RelaySettings()
         self._table = host.tables.outbox
-        self._lease = Lease(host, "relay")
+        self._lease = Lease(host, "relay", TTL)
         self._on_takeover = on_takeover
         self._refusals: dict[tuple[str, str], _Refusal] = {}
         self._claiming = host.engine.prepare(self._claim_statement())
@@ -143,6 +148,8 @@ class Relay:
                         wait = SHORTEST_WAIT
                     self.holding = True
                     await self._pump()
+                else:
+                    longest = STANDBY
             except BusUnavailable as error:
                 log.warning("%s: the bus is away: %s", self._host.service.name, error)
                 longest = LONGEST_WAIT_FOR_BUS

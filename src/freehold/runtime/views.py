@@ -35,7 +35,7 @@ from freehold.runtime.view_tables import ViewTables
 log = logging.getLogger(__name__)
 BATCH = 500
 PAGE = 500
-RESUME_WAIT = 30.0
+RESUME_LOOK, RESUME_WAIT = 5.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +115,33 @@ class Views:
             self._rebuilding.discard(name)
 
     async def run(self) -> None:
-        """Resume, and try again later as long as an owner or the database does not answer."""
-        while True:
+        """Until cancelled, see to it that rebuilds go on: those of processes that died, or were told to rebuild and
+        went away, and later those that an owner or the database did not answer.
+        """
+        while self._kept:
+            wait = RESUME_LOOK
             try:
                 await self.resume()
             except Exception:
                 log.exception("%s: a rebuild cannot go on yet", self._host.service.name)
-                await asyncio.sleep(RESUME_WAIT)
-            else:
-                return
+                wait = RESUME_WAIT
+            await asyncio.sleep(wait)
 
     async def resume(self) -> list[str]:
         """Finish the rebuilds that a crash cut short, unless another process is at it; the views' names."""
-        resumed = []
-        for name in self._kept:
-            if (await self.state(name)).state == "rebuilding":
-                try:
-                    await self.rebuild(name)
-                except Problem as problem:
-                    if problem.code != "REBUILD_RUNNING":
-                        raise
-                else:
-                    resumed.append(name)
+        resumed, table = [], self._host.tables.views
+        async with self._host.engine.read() as connection:
+            begun = list(await connection.scalars(select(table.c.name).where(table.c.state == "rebuilding")))
+        for name in begun:
+            if name not in self._kept:
+                continue
+            try:
+                await self.rebuild(name)
+            except Problem as problem:
+                if problem.code != "REBUILD_RUNNING":
+                    raise
+            else:
+                resumed.append(name)
         return resumed
 
     async def state(self, name: str) -> ViewState:

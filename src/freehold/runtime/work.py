@@ -15,6 +15,8 @@ from freehold.runtime.transaction import Tx
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from freehold.model.messages import Query
     from freehold.model.service import Coalescing
     from freehold.runtime.host import Host
@@ -36,13 +38,20 @@ class Work:
             ...
     """
 
-    def __init__(self, host: Host, context: Context = NOBODY) -> None:
+    def __init__(
+        self,
+        host: Host,
+        context: Context = NOBODY,
+        *,
+        guard: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> None:
         self._host = host
         self.context = context
+        self._guard = guard  # awaited first in every transaction
 
     def as_service(self) -> Work:
         """The same service in its own name: on behalf of no user, with the rows of every tenant."""
-        return Work(self._host)
+        return Work(self._host, guard=self._guard)
 
     def now(self) -> datetime:
         """The time, from the injected clock, in UTC."""
@@ -60,6 +69,8 @@ class Work:
         are raised; `run` repeats them.
         """
         tx = Tx(self._host, self.context, readonly=readonly)
+        if self._guard is not None:
+            tx.on_open(self._guard)
         kept: Problem | None = None
         try:
             try:

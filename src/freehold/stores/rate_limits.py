@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,12 @@ class Verdict:
     remaining: int
     full_after: float
     retry_after: float
+
+    @classmethod
+    def of(cls, *, allowed: bool, level: float, per_second: float, burst: int) -> Self:
+        """The verdict that leaves a bucket at this level."""
+        wait = 0.0 if level >= 1 else (1 - level) / per_second
+        return cls(allowed, int(level), (burst - level) / per_second, wait)
 
 
 class RateLimits(Protocol):
@@ -58,5 +64,4 @@ class MemoryRateLimits:
         self._buckets.move_to_end(bucket)
         while len(self._buckets) > self._size:
             self._buckets.popitem(last=False)
-        wait = 0.0 if level >= 1 else (1 - level) / per_second
-        return Verdict(allowed, int(level), (burst - level) / per_second, wait)
+        return Verdict.of(allowed=allowed, level=level, per_second=per_second, burst=burst)

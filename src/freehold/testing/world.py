@@ -14,17 +14,21 @@ import httpx
 from sqlalchemy import select
 
 from freehold.deploy.config import Deployment, ServiceDeployment
-from freehold.deploy.process import Process
+from freehold.deploy.process import LOCAL_BUS, Process
 from freehold.identity import TokenIssuer
 from freehold.model.access import User
 from freehold.model.ids import uuid7
 from freehold.model.messages import Event
 from freehold.model.system import System
+from freehold.model.topology import Topology
 from freehold.runtime.work import Work
 from freehold.testing.clock import ManualClock
+from freehold.testing.deliveries import Deliveries
 
 E = TypeVar("E", bound=Event)
 DEADLINE = 30.0
+PARTITIONS = 2
+"""Of each topic at a broker: enough for two keys to go side by side."""
 
 
 class World:
@@ -36,9 +40,11 @@ class World:
     Args:
         system: what to run.
         databases: address of each service's database; SQLite files in a fresh folder when None.
+        bus: address of a broker; it must carry no other system of this name.
         given: substitutes for provided things and settings, by type.
         clock: the clock to inject.
         folder: keys and embedded databases; a temporary one when None.
+        store: where caches, live counters, waiting lines and rate limits are.
     """
 
     def __init__(
@@ -46,9 +52,11 @@ class World:
         system: System,
         *,
         databases: Mapping[str, str] | None = None,
+        bus: str = LOCAL_BUS,
         given: Mapping[type[Any], Any] | None = None,
         clock: ManualClock | None = None,
         folder: Path | None = None,
+        store: str = "memory://",
     ) -> None:
         self.clock = clock or ManualClock()
         self._folder = folder or Path(tempfile.mkdtemp(prefix="freehold-"))
@@ -56,18 +64,24 @@ class World:
         services = {name: ServiceDeployment(database=url) for name, url in (databases or {}).items()}
         self.process = Process(
             system,
-            Deployment(data=self._folder, services=services),
+            Deployment(data=self._folder, services=services, bus=bus, partitions=PARTITIONS, store=store),
             clock=self.clock,
             given=given,
             timers=False,
             call_timeout=DEADLINE,
         )
         self.system = system
+        self._deliveries: Deliveries | None = None
+        if bus != LOCAL_BUS:
+            topology = Topology.of(system, partitions=PARTITIONS)
+            self.process.bus = self._deliveries = Deliveries(self.process.bus, topology)
 
     async def __aenter__(self) -> Self:
         await self.process.start()
         for unit in self.process.units.values():
             unit.host.outbox.wake()  # so that settling waits for what an earlier process left behind, too
+        if self._deliveries is not None:
+            await self._deliveries.expect_left_behind(self.process.units)
         transport = httpx.ASGITransport(self.process.app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://gateway.test")
         return self
@@ -115,10 +129,10 @@ class World:
         await self.run_due()
 
     async def run_due(self) -> None:
-        """Run deadlines, retries, delayed events and jobs that are due, in every service, and settle."""
+        """Run deadlines, retries, delayed events and jobs that are due, in one service after another, and settle."""
         for unit in self.process.units.values():
             await unit.run_due()
-        await self.settle()
+            await self.settle()  # the next one finds the same, however quick the bus is
 
     async def run_job(self, service: str, job: str) -> None:
         """Run one job now, and settle."""
@@ -132,6 +146,9 @@ class World:
         """
         async with asyncio.timeout(deadline):
             await self.process.settle()
+            while self._deliveries is not None and self._deliveries.is_busy:
+                await self._deliveries.until_delivered()
+                await self.process.settle()
 
     # --- looking ------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Header, Query
 from sqlalchemy import func, select
 
-from freehold import Once, Problem, Tx, Unavailable, User, Work, not_found, owner, role, user, uuid7
+from freehold import Level, Once, Problem, Tx, Unavailable, User, Work, not_found, owner, role, user, uuid7
 from systems.booking_rush.booking import lifecycle
 from systems.booking_rush.booking.bodies import (
     BookAndPayIn,
@@ -30,7 +30,8 @@ from systems.booking_rush.booking.bodies import (
 )
 from systems.booking_rush.booking.contract import BookingInfo, GetBooking
 from systems.booking_rush.booking.declaration import booking
-from systems.booking_rush.booking.inventory import counts, sync, ticket_pages
+from systems.booking_rush.booking.inventory import sync, ticket_pages
+from systems.booking_rush.booking.live_seats import LiveSeats
 from systems.booking_rush.booking.metrics import refusals_counted
 from systems.booking_rush.booking.queue import admit
 from systems.booking_rush.booking.queue_gate import QueueGate
@@ -285,16 +286,14 @@ async def sync_inventory(work: Work, settings: BookingSettings) -> Synced:
 
 @booking.get("/admin/inventory-status", access=role(*ADMINS))
 async def inventory_status(work: Work, settings: BookingSettings) -> InventoryStatus:
-    """Booking's and ticket's counts side by side."""
+    """The live counters and ticket's counts side by side."""
     data: list[ZoneStatus] = []
     mine = work.context.tenant_id
     async for page in ticket_pages(work, settings.inventory_page):
         batch = [seats for seats in page if mine in (None, seats.tenant_id)]
-        async with work.transaction(readonly=True) as tx:
-            counted = await counts([seats.zone_id for seats in batch], tx)
+        live = await _live_levels([seats.zone_id for seats in batch], work)
         for seats in batch:
-            zone = counted.get(seats.zone_id)
-            left = zone.left if zone else -1
+            left = live[seats.zone_id].left if seats.zone_id in live else -1
             data.append(
                 ZoneStatus(
                     zone_id=seats.zone_id,
@@ -306,3 +305,10 @@ async def inventory_status(work: Work, settings: BookingSettings) -> InventorySt
                 )
             )
     return InventoryStatus(count=len(data), data=data)
+
+
+async def _live_levels(zone_ids: list[UUID], work: Work) -> dict[UUID, Level]:
+    try:
+        return await work.use(LiveSeats).levels(zone_ids)
+    except Unavailable:
+        return {}

@@ -131,7 +131,7 @@ class Synced(BaseModel):
 
 
 class ZoneStatus(BaseModel):
-    """`redis_available`: what the counter that decides has left; -1 where there is none."""
+    """`redis_available`: what the live counter says; -1 where there is none, or the store does not answer."""
 
     zone_id: UUID
     name: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from freehold import Clock, KeyRing, Service
+from freehold import Cache, Clock, Counters, KeyRing, Service
 from systems.booking_rush.auth.contract import SnapshotTenants, SnapshotUsers
 from systems.booking_rush.booking.contract import BookingCancelled, BookingConfirmed, BookingExpired, BookingReserved
 from systems.booking_rush.booking.event_facts import EventFacts
+from systems.booking_rush.booking.live_seats import LiveSeats
 from systems.booking_rush.booking.queue_gate import QueueGate
 from systems.booking_rush.booking.queue_line import QueueLines
 from systems.booking_rush.booking.queue_passes import QueuePasses
@@ -38,13 +39,18 @@ booking = Service(
 
 
 @booking.provide
-def snapshots(settings: BookingSettings) -> ZoneSnapshots:
-    return ZoneSnapshots(settings)
+def snapshots(settings: BookingSettings, cache: Cache) -> ZoneSnapshots:
+    return ZoneSnapshots(settings, cache)
 
 
 @booking.provide
 def sold_out_memory(settings: BookingSettings) -> SoldOutMemory:
     return SoldOutMemory(settings)
+
+
+@booking.provide
+def live_seats(counters: Counters) -> LiveSeats:
+    return LiveSeats(counters)
 
 
 @booking.provide

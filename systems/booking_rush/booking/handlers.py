@@ -59,7 +59,7 @@ async def cancel_holds_of_user(event: UserDeleted, tx: Tx) -> None:
 async def follow_capacity(event: ZoneInventoryUpdated, tx: Tx, snapshots: ZoneSnapshots, memory: SoldOutMemory) -> None:
     """Count new zones; give a grown or shrunken one its seats; sell it on its new terms."""
     tx.on_commit(lambda: snapshots.heed(event))
-    zone = await tx.get(ZoneInventory, event.zone_id, lock=True)
+    zone = (await hold_zones(tx, ZoneInventory.zone_id == event.zone_id)).get(event.zone_id)
     if zone is None:
         await count_zone(event, event.name, tx, capacity_at=event.updated_at)
         return

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from freehold import Tx, Unavailable, Work
+from freehold import Level, Tx, Unavailable, Work
+from systems.booking_rush.booking.live_seats import LiveSeats
 from systems.booking_rush.booking.metrics import ACTIVE, DRIFT, OUT_OF_STEP, OVERSOLD
 from systems.booking_rush.booking.seats import OPEN, count_zone, hold_zones
 from systems.booking_rush.booking.tables import Booking, ZoneInventory
@@ -34,12 +35,14 @@ class Report:
     """What a comparison found. `repaired` are counts of booking's own; ticket's repair themselves as events arrive.
 
     `oversold` is never repaired: more is taken (`true`) than there is (`counted`), until bookings are given back.
+    `counters_made` live counters were absent.
     """
 
     zones: int = 0
     repaired: list[Drift] = field(default_factory=list)
     elsewhere: list[Drift] = field(default_factory=list)
     oversold: list[Drift] = field(default_factory=list)
+    counters_made: int = 0
 
 
 async def reconcile(work: Work, page: int) -> Report:
@@ -52,6 +55,7 @@ async def reconcile(work: Work, page: int) -> Report:
         some = zones[start : start + page]
         report.repaired += await work.run(partial(_recount, some))
         report.zones += len(some)
+    await _tell_counters(work, page, report)
     report.oversold = await _oversold(work)
     try:
         report.elsewhere = [drift async for drift in _compare_with_ticket(work, page)]
@@ -87,6 +91,40 @@ async def _recount(zone_ids: list[UUID], tx: Tx) -> list[Drift]:
             zone.add_up(taken)
         zone.checked_revision = zone.revision
     return drifts
+
+
+async def _tell_counters(work: Work, page: int, report: Report) -> None:
+    try:
+        await _compare_live(work, page, report)
+    except Unavailable:
+        log.warning("the live counters were not compared: the store does not answer")
+
+
+async def _compare_live(work: Work, page: int, report: Report) -> None:
+    """Make the live counters that are absent, and mend those that say what their row never said."""
+    live, after = work.use(LiveSeats), UUID(int=0)
+    while True:
+        some = select(ZoneInventory.zone_id).where(ZoneInventory.zone_id > after).order_by(ZoneInventory.zone_id)
+        async with work.transaction(readonly=True) as tx:
+            zone_ids = list(await tx.scalars(some.limit(page)))
+        levels = await live.levels(zone_ids)
+        # The rows after the counters: none can be older than what its counter was told.
+        async with work.transaction(readonly=True) as tx:
+            zones = await counts(zone_ids, tx)
+        for zone_id, zone in zones.items():
+            level = levels.get(zone_id)
+            if level is None or level.version > zone.revision:  # lost, or the counter of a row that was lost
+                report.counters_made += 1
+                await live.forget(zone_id)
+            elif level.version == zone.revision and level.left != zone.left:
+                report.repaired.append(Drift(zone_id, "live counter", level.left, zone.left))
+        live.follow(zone for zone_id, zone in zones.items() if levels.get(zone_id) != Level(zone.left, zone.revision))
+        if len(zone_ids) < page:
+            break
+        after = zone_ids[-1]
+    await live.told()
+    if report.counters_made:
+        log.warning("%s live counters were absent, and are made from their rows", report.counters_made)
 
 
 async def _oversold(work: Work) -> list[Drift]:
@@ -140,6 +178,7 @@ async def sync(work: Work, page: int) -> int:
     async for batch in ticket_pages(work, page):
         await work.run(partial(_count_all, batch))
         zones += len(batch)
+    await _tell_counters(work, page, Report())
     return zones
 
 

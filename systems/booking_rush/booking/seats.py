@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from freehold import BulkInsert, MoneyNumber, Once, Problem, Tx, Work, listed
 from systems.booking_rush.booking.contract import BookingReserved
 from systems.booking_rush.booking.declaration import booking
+from systems.booking_rush.booking.live_seats import LiveSeats
 from systems.booking_rush.booking.metrics import RESERVATIONS
 from systems.booking_rush.booking.queue import usable_passes, use_passes
 from systems.booking_rush.booking.queue_passes import NotAdmitted
@@ -38,7 +39,7 @@ class Reserved(BaseModel):
 
 async def hold_seats(request: SeatRequest, work: Work, once: Once | None) -> Reserved:
     """Hold seats for a buyer. Raises Problem when they cannot be had."""
-    if work.use(SoldOutMemory).refuses(request.zone_id, request.user_id, request.quantity, work.now()):
+    if await _is_sold_out(request, work):
         raise sold_out()
     try:
         return await _reserve(request, work, once)
@@ -48,6 +49,18 @@ async def hold_seats(request: SeatRequest, work: Work, once: Once | None) -> Res
         return await _reserve(request, work, once)
     except ZoneNotCounted:  # lost again at once
         raise Problem(503, "SERVICE_UNAVAILABLE", "The seats are being counted. Try again") from None
+
+
+async def _is_sold_out(request: SeatRequest, work: Work) -> bool:
+    """Whether the request can be refused without a look at the database."""
+    memory, now = work.use(SoldOutMemory), work.now()
+    if memory.refuses(request.zone_id, request.user_id, request.quantity, now):
+        return True
+    revision = memory.refused_at(request.zone_id, request.user_id, request.quantity)
+    if revision is None or not await work.use(LiveSeats).still(request.zone_id, revision):
+        return False
+    memory.still(request.zone_id, revision, now)
+    return True
 
 
 async def _reserve(request: SeatRequest, work: Work, once: Once | None) -> Reserved:
@@ -114,9 +127,16 @@ def _answer(request: SeatRequest) -> Reserved:
 
 
 async def hold_zones(tx: Tx, which: ColumnElement[bool]) -> dict[UUID, ZoneInventory]:
-    """These zones' rows, held until the transaction ends; always in one order, so that nobody waits in a circle."""
+    """These zones' rows, held until the transaction ends; always in one order, so that nobody waits in a circle.
+
+    The live counters learn what has changed in them.
+    """
     rows = await tx.scalars(select(ZoneInventory).where(which).order_by(ZoneInventory.zone_id).with_for_update())
-    return {zone.zone_id: zone for zone in rows}
+    zones = {zone.zone_id: zone for zone in rows}
+    before = {zone_id: zone.revision for zone_id, zone in zones.items()}
+    live = tx.use(LiveSeats)
+    tx.on_commit(lambda: live.follow(zone for zone in zones.values() if zone.revision != before[zone.zone_id]))
+    return zones
 
 
 async def held_by(users: Collection[UUID], event_id: UUID, tx: Tx) -> dict[UUID, int]:
@@ -208,6 +228,7 @@ async def count_zone(
         assert counted is not None  # noqa: S101 - it was inserted a moment ago
         counted.add_up(await taken_seats(zone.zone_id, tx))
         tx.on_commit(partial(tx.use(SoldOutMemory).forget, zone.zone_id))
+        tx.on_commit(partial(tx.use(LiveSeats).follow, [counted]))
 
 
 async def taken_seats(zone_id: UUID, tx: Tx) -> int:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from contextvars import Context as Variables
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from freehold import Problem, Unavailable, Work
+from pydantic import BaseModel
+
+from freehold import Cache, Problem, Unavailable, Work
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.ticket.contract import GetZoneForSale, ZoneForSale, ZoneInventoryUpdated
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(BaseModel):
     zone: ZoneForSale
     at: datetime
 
 
 class ZoneSnapshots:
-    """This process's copies. Many callers who miss the same zone at once ask ticket once."""
+    """This process's copies. Many callers who miss the same zone at once ask ticket once.
 
-    def __init__(self, settings: BookingSettings) -> None:
+    While ticket does not answer, a process that has no copy uses one that another process put into the cache.
+    """
+
+    def __init__(self, settings: BookingSettings, cache: Cache) -> None:
+        self._cache = cache
         self._fresh = timedelta(seconds=settings.snapshot_fresh_seconds)
         self._usable = timedelta(seconds=settings.snapshot_usable_seconds)
         self._kept: dict[UUID, _Kept] = {}
         self._asking: dict[UUID, asyncio.Task[ZoneForSale]] = {}
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     async def get(self, zone_id: UUID, work: Work) -> ZoneForSale:
         """The zone with its show and event.
@@ -38,6 +44,7 @@ class ZoneSnapshots:
         try:
             return await self._ask(zone_id, work)
         except Unavailable:
+            kept = kept or await self._copy_of_others(zone_id)
             if kept is not None and now - kept.at <= self._usable:
                 return kept.zone
             raise Problem(503, "SERVICE_UNAVAILABLE", "The catalogue does not answer. Try again") from None
@@ -54,11 +61,16 @@ class ZoneSnapshots:
         try:
             zone = await work.ask(GetZoneForSale(zone_id=zone_id))
             if self._is_current(zone_id):
-                self._kept[zone_id] = _Kept(zone, asked_at)
+                kept = self._kept[zone_id] = _Kept(zone=zone, at=asked_at)
+                await self._cache.put(_key(zone_id), kept.model_dump_json().encode(), self._usable.total_seconds())
             return zone
         finally:
             if self._is_current(zone_id):
                 del self._asking[zone_id]
+
+    async def _copy_of_others(self, zone_id: UUID) -> _Kept | None:
+        copy = await self._cache.get(_key(zone_id))
+        return None if copy is None else _Kept.model_validate_json(copy)
 
     def _is_current(self, zone_id: UUID) -> bool:
         """Whether nothing was heard of the zone since this task asked."""
@@ -68,13 +80,20 @@ class ZoneSnapshots:
         """Forget a zone that is sold on other terms now. That its seats are fewer changes no terms."""
         self._asking.pop(event.zone_id, None)
         kept = self._kept.get(event.zone_id)
-        if kept is not None and not _same_terms(kept.zone, event):
-            del self._kept[event.zone_id]
+        if kept is None or not _same_terms(kept.zone, event):
+            self._kept.pop(event.zone_id, None)
+            forgetting = asyncio.create_task(self._cache.forget(_key(event.zone_id)), context=Variables())
+            self._forgetting.add(forgetting)
+            forgetting.add_done_callback(self._forgetting.discard)
 
     def forget_event(self, event_id: UUID) -> None:
-        """Forget all zones of an event."""
+        """Forget all zones of an event; others' copies last, but booking's own rows are closed."""
         for zone_id in [zone_id for zone_id, kept in self._kept.items() if kept.zone.event_id == event_id]:
             del self._kept[zone_id]
+
+
+def _key(zone_id: UUID) -> str:
+    return f"zone:{zone_id}"
 
 
 def _same_terms(zone: ZoneForSale, event: ZoneInventoryUpdated) -> bool:

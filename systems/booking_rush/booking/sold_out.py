@@ -23,8 +23,8 @@ class SoldOutMemory:
 
     It refuses nobody who ever booked in the zone: theirs may be a repeated request, whose first answer is stored. An
     entry whose buyers are not all known refuses nobody. What other processes give back is overlooked for
-    `sold_out_memory_seconds` at most. Of several things seen, in whatever order they are told, the highest revision of
-    the zone's row counts.
+    `sold_out_memory_seconds` at most; then an entry lasts only if the live counter is at its revision still. Of several
+    things seen, in whatever order they are told, the highest revision of the zone's row counts.
     """
 
     def __init__(self, settings: BookingSettings) -> None:
@@ -33,14 +33,21 @@ class SoldOutMemory:
 
     def refuses(self, zone_id: UUID, user_id: UUID, quantity: int, now: datetime) -> bool:
         """Whether the zone's row would refuse this request, as far as it was seen a moment ago."""
+        refused_at = self.refused_at(zone_id, user_id, quantity)
+        return refused_at is not None and now - self._seen[zone_id].at <= self._lasts
+
+    def refused_at(self, zone_id: UUID, user_id: UUID, quantity: int) -> int | None:
+        """The revision of the zone's row that would refuse this request, however long ago it was seen."""
         seen = self._seen.get(zone_id)
-        return (
-            seen is not None
-            and seen.left < quantity
-            and seen.buyers is not None
-            and user_id not in seen.buyers
-            and now - seen.at <= self._lasts
-        )
+        if seen is None or seen.left >= quantity or seen.buyers is None or user_id in seen.buyers:
+            return None
+        return seen.revision
+
+    def still(self, zone_id: UUID, revision: int, at: datetime) -> None:
+        """The zone's row was at this revision still."""
+        seen = self._seen.get(zone_id)
+        if seen is not None and seen.revision == revision:
+            seen.at = max(seen.at, at)
 
     def buyers(self, zone_id: UUID, revision: int) -> set[UUID] | None:
         """Everybody who booked in the zone up to this revision of its row; None when that is not known here."""

@@ -17,6 +17,8 @@ from freehold.model.soft_refs import soft_ref, soft_ref_of
 from freehold.model.type_names import describe_type
 from tests.conformance.engines.tables import Base, Order
 
+pytestmark = pytest.mark.guarantee("G9")
+
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 

@@ -17,11 +17,12 @@ from freehold.model.ports import Engine
 from freehold.runtime.bulk import BulkInsert, BulkInserts
 from tests.conformance.engines.tables import Base, Counter, Order
 from tests.databases import Databases, end_session, session_of
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G9")
 
 DEADLINE = 20.0
-on_a_server = pytest.mark.parametrize(
-    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
-)
+on_a_server = on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 
 
 async def values(engine: Engine) -> dict[str, int]:

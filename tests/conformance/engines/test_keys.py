@@ -32,11 +32,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 
 from freehold.model.ports import Engine
 from tests.databases import Databases
+from tests.matrix import on_engines
+
+pytestmark = pytest.mark.guarantee("G9")
 
 DEADLINE = 20
-on_a_server = pytest.mark.parametrize(
-    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
-)
+on_a_server = on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 
 metadata = MetaData()
 tickets = Table(

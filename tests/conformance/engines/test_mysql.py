@@ -26,7 +26,11 @@ from freehold.runtime.tables import FrameworkTables
 from tests.conformance.engines.tables import Base, Counter
 from tests.databases import Databases
 
-pytestmark = pytest.mark.parametrize("engine_kind", ["mariadb"], indirect=True)
+pytestmark = [
+    pytest.mark.guarantee("G9"),
+    pytest.mark.parametrize("engine_kind", ["mariadb"], indirect=True),
+    pytest.mark.only("they are about what is MariaDB's own"),
+]
 ODD = Account(role="o`dd 'role", password="p@ss/w:rd'\"%s", namespace="o`dd; -- %_\\", connections=3)
 counters: Table = Base.metadata.tables["counters"]
 
@@ -136,6 +140,7 @@ def _page(outbox: Table) -> object:
 # --- accounts ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.guarantee("G6")
 async def test_provisioning_may_be_repeated_and_takes_any_name(databases: Databases, accounts: list[Account]) -> None:
     accounts.append(ODD)
     for _ in range(2):
@@ -149,6 +154,7 @@ async def test_provisioning_may_be_repeated_and_takes_any_name(databases: Databa
     assert "p@ss" not in repr(ODD)
 
 
+@pytest.mark.guarantee("G6")
 async def test_a_name_with_an_underscore_opens_no_similar_database(
     databases: Databases, accounts: list[Account]
 ) -> None:
@@ -197,6 +203,7 @@ async def test_more_connections_than_an_account_may_have_are_unavailable(
     await second.close()
 
 
+@pytest.mark.guarantee("G6")
 async def test_a_service_may_not_provision(databases: Databases) -> None:
     url = await databases.url("orders")
     with pytest.raises(ConfigurationError, match="may not set up services") as caught:
@@ -204,12 +211,14 @@ async def test_a_service_may_not_provision(databases: Databases) -> None:
     assert "hidden" not in str(caught.value)
 
 
+@pytest.mark.guarantee("G6")
 @pytest.mark.parametrize("name", ["", "x" * 33])
 async def test_a_user_that_cannot_be_is_refused(databases: Databases, name: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be one"):
         await provision_databases(databases.admin_url, [Account(role=name, password="x", namespace="x")])
 
 
+@pytest.mark.guarantee("G6")
 async def test_a_refused_administrator_is_told_why_without_the_password(databases: Databases) -> None:
     wrong = (
         databases.admin_url.rpartition(":")[0].rpartition(":")[0]

@@ -18,6 +18,12 @@ from freehold.engines.provision import (
 )
 from freehold.model.errors import ConfigurationError
 
+pytestmark = [
+    pytest.mark.guarantee("G6"),
+    pytest.mark.cell(engine="postgres-databases"),
+    pytest.mark.only("they are about accounts on a PostgreSQL server"),
+]
+
 ODD = Account(role='o"dd role', password="p@ss/w:rd'\"%", namespace='o"dd; --', connections=3)
 SHARED = f"provisioned_{os.getpid()}"
 

@@ -14,6 +14,12 @@ from sqlalchemy import text
 from freehold.engines import open_engine
 from freehold.model.ports import Engine
 
+pytestmark = [
+    pytest.mark.guarantee("G9"),
+    pytest.mark.cell(engine="sqlite"),
+    pytest.mark.only("they are about what is SQLite's own"),
+]
+
 DEADLINE = 20
 
 

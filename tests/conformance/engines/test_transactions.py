@@ -14,15 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from freehold.engines import open_engine
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Base, Counter, Order
-from tests.databases import PGBOUNCER, Databases, end_session, session_of
+from tests.databases import Databases, end_session, session_of
+from tests.matrix import PGBOUNCER, on_engines
+
+pytestmark = pytest.mark.guarantee("G9")
 
 DEADLINE = 20.0
 REFUSALS = ("permission denied", "must be owner", "too many attached databases - max 0", "denied to user", "denied for user",
             "access denied; you need")  # fmt: skip
 
-on_a_server = pytest.mark.parametrize(
-    "engine_kind", ["postgres-schemas", "postgres-databases", "mariadb"], indirect=True
-)
+on_a_server = on_engines("postgres-schemas", "postgres-databases", "mariadb", why="SQLite has one writer")
 
 
 async def value_of(engine: Engine, name: str) -> int | None:
@@ -205,7 +206,7 @@ async def test_a_deadlock_is_a_conflict(engine: Engine) -> None:
     assert engine.is_conflict(errors[0])
 
 
-@pytest.mark.parametrize("engine_kind", ["sqlite"], indirect=True)
+@on_engines("sqlite", why="servers take as many writers as there are connections")
 async def test_a_task_that_would_wait_for_itself_is_told_so(engine: Engine) -> None:
     with pytest.raises(RuntimeError, match="inside a write transaction already"):
         async with engine.write(), engine.write():
@@ -297,6 +298,7 @@ async def test_two_processes_on_one_database_lose_no_update(engine: Engine, data
     assert await value_of(engine, "seats") == 200
 
 
+@pytest.mark.guarantee("G6")
 async def test_one_service_cannot_reach_anothers_tables(engine: Engine, databases: Databases) -> None:
     await add(engine, "seats", 5)
     intruder = await databases.open("payments")
@@ -348,7 +350,8 @@ async def attacks(databases: Databases) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-databases", "mariadb"], indirect=True)
+@pytest.mark.guarantee("G6")
+@on_engines("postgres-databases", "mariadb", why="elsewhere services have no database of their own on a server")
 async def test_one_services_credentials_do_not_open_anothers_database(databases: Databases) -> None:
     ours, theirs = await databases.url("payments"), await databases.url("orders")
     intruder = open_engine(ours.rpartition("/")[0] + "/" + theirs.rpartition("/")[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,8 @@ from freehold.model.ids import uuid7
 from freehold.model.listed import listed
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Colour, Counter, Line, Order
+
+pytestmark = pytest.mark.guarantee("G9")
 
 counters: Table = Counter.__table__  # type: ignore[assignment]
 orders: Table = Order.__table__  # type: ignore[assignment]
@@ -53,6 +56,14 @@ async def test_every_type_comes_back_as_it_went_in(engine: Engine) -> None:
     assert row.starts.utcoffset() == timedelta(hours=7)
     assert isinstance(row.place, Coordinates)
     assert row.total.as_tuple().exponent == -2
+
+
+async def test_members_of_a_document_come_back_in_one_order_everywhere(engine: Engine) -> None:
+    document = {"zeta": {"bb": 1, "a": [{"y": 1, "x": 2}]}, "É": 1, "b": 2, "alpha": 3}
+    row = await insert_order(engine, total=Decimal(1), document=document)
+    assert json.dumps(row.document, ensure_ascii=False) == (
+        '{"b": 2, "É": 1, "zeta": {"a": [{"x": 2, "y": 1}], "bb": 1}, "alpha": 3}'
+    )
 
 
 @pytest.mark.parametrize(

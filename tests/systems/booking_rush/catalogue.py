@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 
 from freehold import System
+from freehold.runtime.host import Host
 from freehold.testing import World
 from systems.booking_rush.auth.contract import Role
 from systems.booking_rush.auth.service import auth
@@ -23,6 +25,7 @@ PASSWORD = "Test123!"
 FAST = AuthSettings(password_time_cost=1, password_memory_kib=8, password_parallelism=1)
 HOME = UUID("00000000-0000-0000-0000-000000000001")
 ABROAD = UUID("00000000-0000-0000-0000-000000000002")
+DAYS_AHEAD = 59
 Headers = dict[str, str]
 
 catalogue = System(
@@ -69,6 +72,10 @@ class Catalogue:
         self.world = world
         self.http = world.http
 
+    def host(self, service: str) -> Host:
+        """The service on its database, to look at what is the toolkit's own."""
+        return self.world.process.units[service].host
+
     async def person(self, role: Role = "customer", *, tenant: UUID = HOME, name: str = "") -> Person:
         """Somebody with this role."""
         id, now = uuid4(), self.world.clock.now()
@@ -97,9 +104,12 @@ class Catalogue:
     async def event(
         self, who: Person, *, seats: tuple[int, ...] = (100,), price: float = 3000.00, **fields: Any
     ) -> dict[str, Any]:
-        """A published event with one show on sale and a zone for each of `seats`; `show` and `zones` beside it."""
+        """A published event with a show in `DAYS_AHEAD` days on sale and a zone for each of `seats`; `show` and `zones`
+        beside it.
+        """
+        date = (self.world.clock.now() + timedelta(days=DAYS_AHEAD)).date().isoformat()
         event = await self.made("/events", who, name=fields.pop("name", "Rush"), **fields)
-        show = await self.made(f"/events/{event['id']}/shows", who, show_date="2030-03-01", start_time="19:30:00+07:00")
+        show = await self.made(f"/events/{event['id']}/shows", who, show_date=date, start_time="19:30:00+07:00")
         zones = [
             await self.made(f"/shows/{show['id']}/zones", who, name=f"Zone {n}", price=price, total_seats=total)
             for n, total in enumerate(seats, 1)

@@ -6,17 +6,24 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+import pytest
 from sqlalchemy import func, select
 
-from freehold import Event
+from freehold import Event, Unavailable
+from freehold.model.envelope import Envelope
+from freehold.observe.metrics import METRICS
+from freehold.runtime.saga_store import SagaView
 from freehold.testing import ManualClock, World
 from systems.booking_rush.auth.settings import AuthSettings
 from systems.booking_rush.auth.tables import Tenant
+from systems.booking_rush.booking import lifecycle
+from systems.booking_rush.booking.live_seats import LiveSeats
 from systems.booking_rush.booking.seats import OPEN
+from systems.booking_rush.booking.sold_out import SoldOutMemory
 from systems.booking_rush.booking.tables import Booking, ZoneInventory
 from systems.booking_rush.payment.gateway import PaymentGateway
 from systems.booking_rush.payment.settings import PaymentSettings
@@ -26,6 +33,8 @@ from systems.booking_rush.system import system as limited
 from systems.booking_rush.ticket.tables import Zone
 from tests.databases import Databases
 from tests.systems.booking_rush.catalogue import ABROAD, FAST, HOME, Catalogue, Person
+
+E = TypeVar("E", bound=Event)
 
 # All buyers of a test have one address, and the buckets of a clock that stands still do not fill.
 system = replace(limited, gateway=replace(limited.gateway, rate_limits=()))
@@ -126,39 +135,111 @@ class Stage(Catalogue):
         assert there is not None
         return Seats(counted.left, int(taken), there.available_seats, there.reserved_seats, there.sold_seats)
 
+    async def told(self, kind: type[E], booking_id: str) -> list[E]:
+        """The events of this type about the booking."""
+        return [kind.model_validate_json(event.payload) for event in await self.envelopes(kind, booking_id)]
+
+    async def bookings(self, event: Mapping[str, Any]) -> int:
+        """How many bookings of the event there ever were."""
+        async with self.world.work("booking").transaction(readonly=True) as tx:
+            wanted = select(func.count()).where(Booking.event_id == UUID(event["id"]))
+            return int(await tx.scalar(wanted))
+
+    async def charged(self, booking_id: str) -> int | None:
+        """What the gateway holds of the booking's payment, in the smallest unit; None: it never charged it."""
+        return self.gateway.charged.get((await self.payment(booking_id)).id)
+
+    async def saga(self, name: str, booking_id: str) -> SagaView:
+        """The booking's saga."""
+        async with self.world.work("booking").transaction(readonly=True) as tx:
+            found = await self.host("booking").sagas.find(tx, name, booking_id)
+        assert found is not None
+        return found
+
     @property
     def gateway(self) -> SimulatedGateway:
         """The simulated gateway of the running payment service."""
-        gateway = self.world.process.units["payment"].host.provided.use(PaymentGateway)  # type: ignore[type-abstract]
+        gateway = self.host("payment").provided.use(PaymentGateway)  # type: ignore[type-abstract]
         assert isinstance(gateway, SimulatedGateway)
         return gateway
 
-    async def redeliver(self, kind: type[Event], *, times: int = 1) -> None:
-        """Deliver every event of this type again, under its own id, to all services that consume it."""
-        owner = next(s for s in system.services if kind in s.publishes)
-        host = self.world.process.units[owner.name].host
-        table = host.tables.outbox
-        async with host.engine.read() as connection:
-            rows = (await connection.execute(select(table).where(table.c.event_type == kind.__message__.name))).all()
-        for row in rows:
-            event = kind.model_validate_json(row.payload)
+    async def live(self, event: Mapping[str, Any]) -> list[int | None]:
+        """What the live counters of the event's zones say; None where there is none, or no store."""
+        zone_ids = [UUID(zone["id"]) for zone in event["zones"]]
+        try:
+            levels = await self.live_seats.levels(zone_ids)
+        except Unavailable:
+            levels = {}
+        return [levels[zone_id].left if zone_id in levels else None for zone_id in zone_ids]
+
+    sees_live_counters = True
+    """Whether the services' store can be looked into from here."""
+
+    @property
+    def live_seats(self) -> LiveSeats:
+        """The live counters as the running service knows them."""
+        return self.host("booking").provided.use(LiveSeats)
+
+    async def redeliver(self, kind: type[Event], booking_id: str, *, times: int = 1) -> None:
+        """Deliver the booking's event of this type again, under its own id, to all services that consume it."""
+        for event in await self.envelopes(kind, booking_id):
             for service in system.services:
                 if kind in service.consumes():
-                    await self.world.deliver(service.name, event, times=times, event_id=row.event_id)
+                    message = kind.model_validate_json(event.payload)
+                    await self.world.deliver(service.name, message, times=times, event_id=event.event_id)
+
+    async def envelopes(self, kind: type[Event], booking_id: str) -> list[Envelope]:
+        """The booking's events of this type, as they were published."""
+        owner = next(service.name for service in system.services if kind in service.publishes)
+        table = self.host(owner).tables.outbox
+        async with self.host(owner).engine.read() as connection:
+            of_booking = (table.c.event_type == kind.__message__.name) & (table.c.partition_key == booking_id)
+            rows = await connection.execute(select(table).where(of_booking))
+            return [
+                Envelope(row.event_id, row.event_type, row.version, owner, row.topic, row.partition_key,
+                         row.created_at, row.payload, row.headers)
+                for row in rows
+            ]  # fmt: skip
 
     async def dead_letters(self) -> list[str]:
         """What nobody could handle, in any service, and people have not dealt with."""
         found = []
-        for name, unit in self.world.process.units.items():
-            dead, parked = unit.host.tables.dead_letters, unit.host.tables.parked
+        for name in (service.name for service in self.world.system.services):
+            host = self.host(name)
+            dead, parked = host.tables.dead_letters, host.tables.parked
             for unsettled in (select(dead).where(dead.c.status == "dead"), select(parked)):
-                async with unit.host.engine.read() as connection:
+                async with host.engine.read() as connection:
                     rows = await connection.execute(unsettled)
                     found += [f"{name}: {row.consumer_name}: {row.event_type}" for row in rows]
         return found
 
+    # --- what another layout does otherwise --------------------------------------------------------------------------
 
-async def open_again(databases: Databases, folder: Path, clock: ManualClock, **settings: Any) -> World:
+    @asynccontextmanager
+    async def confirming_fails(self, event: Mapping[str, Any]) -> AsyncIterator[None]:
+        """No booking of the event can be confirmed meanwhile."""
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("confirming fails")
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(lifecycle, "confirm", fail)
+            yield
+
+    async def flush(self, event: Mapping[str, Any]) -> None:
+        """Lose the live counters of the event's zones, and what booking remembers of zones beside their rows."""
+        for zone in event["zones"]:
+            await self.live_seats.forget(UUID(zone["id"]))
+        self.host("booking").provided.use(SoldOutMemory).forget()
+
+    async def counted(self, metric: str) -> float:
+        """A metric of booking's."""
+        return METRICS.registry.get_sample_value(metric) or 0.0
+
+
+async def open_again(
+    databases: Databases, folder: Path, clock: ManualClock, store: str = "memory://", **settings: Any
+) -> World:
     """The system on the databases and the gateway's books that are there already."""
     urls = {service.name: await databases.url(service.name) for service in system.services}
     payments = PaymentSettings(sim_state_file=str(folder / "gateway.sqlite"), **settings)
@@ -168,6 +249,7 @@ async def open_again(databases: Databases, folder: Path, clock: ManualClock, **s
         given={AuthSettings: FAST, PaymentSettings: payments},
         clock=clock,
         folder=folder / "home",
+        store=store,
     )
 
 

@@ -43,6 +43,8 @@ from tests.systems.booking_rush.access import (
 from tests.systems.booking_rush.catalogue import HOME, Headers
 from tests.systems.booking_rush.stage import Stage, open_stage, system
 
+pytestmark = pytest.mark.engines(1, 2)
+
 PRIVATE = {"booking", "payment", "saga", "user"}
 GRACE = 20.0  # seconds that an answer may take
 

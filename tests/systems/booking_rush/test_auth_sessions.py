@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -94,8 +95,9 @@ async def test_an_inactive_user_or_tenant_logs_in_no_more(app: Catalogue) -> Non
 
 
 async def test_scenario_16_refresh_rotation(app: Catalogue) -> None:
-    await register(app)
-    login = (await app.call("POST", "/auth/login", email="ann@example.com", password=PASSWORD)).json()
+    email = f"{uuid4()}@example.com"
+    await register(app, email)
+    login = (await app.call("POST", "/auth/login", email=email, password=PASSWORD)).json()
     refreshed = await app.call("POST", "/auth/refresh", refresh_token=login["refresh_token"])
     assert refreshed.status_code == 200
     pair = refreshed.json()
@@ -109,12 +111,12 @@ async def test_scenario_16_refresh_rotation(app: Catalogue) -> None:
 
 
 async def test_scenario_16_the_database_holds_no_token_in_clear(app: Catalogue) -> None:
-    body: dict[str, Any] = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann Lee"}
+    body: dict[str, Any] = {"email": f"{uuid4()}@example.com", "password": PASSWORD, "name": "Ann Lee"}
     answer = await app.http.post("/api/v1/auth/register", json=body, headers={"Idempotency-Key": "k"})
     pair = answer.json()
     await app.call("POST", "/auth/refresh", refresh_token=pair["refresh_token"])
     await app.world.settle()
-    host = app.world.process.units["auth"].host
+    host = app.host("auth")
     async with host.engine.read() as connection:
         for table in (*host.service.metadata.sorted_tables, *host.tables.metadata.sorted_tables):
             for row in await connection.execute(select(table)):

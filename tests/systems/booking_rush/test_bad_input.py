@@ -16,13 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from freehold import User
 from freehold.identity import KeyRing, TokenIssuer
-from tests.databases import FULL, Databases
+from tests.databases import Databases
 from tests.systems.booking_rush.bad_input import JSON, Operation, Scene, faults, misfits
 from tests.systems.booking_rush.stage import open_stage
 
 # What is refused before a transaction is the same on every engine; the whole matrix tries it on a server, too.
-KINDS = ["sqlite", "postgres-databases"] if FULL else ["sqlite"]
-pytestmark = pytest.mark.parametrize("engine_kind", KINDS, indirect=True)
+pytestmark = pytest.mark.engines(1, 2)
 NOWHERE = "00000000-0000-7000-8000-00000000dead"
 TWO_MEBIBYTES = 2 * 1024 * 1024
 NO_DOCUMENTS = {

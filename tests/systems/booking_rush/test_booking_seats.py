@@ -108,6 +108,8 @@ async def test_admins_see_and_sync_the_counts(stage: Stage) -> None:
     admin = await stage.person("super_admin")
     async with stage.world.work("booking").transaction() as tx:
         await tx.execute(ZoneInventory.__table__.delete())  # type: ignore[attr-defined]
+    for zone in event["zones"]:
+        await stage.live_seats.forget(UUID(zone["id"]))
     status = (await stage.call("GET", "/admin/inventory-status", admin)).json()
     assert [(zone["redis_available"], zone["in_sync"]) for zone in status["data"]] == [(-1, False)] * 2
     synced = await stage.act("/admin/sync-inventory", admin)

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from systems.booking_rush.booking import inventory
-from tests.databases import FULL, Databases
+from tests.databases import Databases
+from tests.matrix import FULL
 from tests.systems.booking_rush.history import History
 from tests.systems.booking_rush.stage import Seats, open_stage
+
+pytestmark = pytest.mark.engines(2, 4)
 
 SEED = int(os.environ.get("FREEHOLD_TEST_SEED", "20300101"))
 ALL_KINDS = (

@@ -14,7 +14,8 @@ from systems.booking_rush.booking import jobs
 from systems.booking_rush.booking.tables import ZoneInventory
 from systems.booking_rush.load_shapes import SHAPES
 from systems.booking_rush.system import system
-from tests.databases import FULL, Databases
+from tests.databases import Databases
+from tests.matrix import FULL
 
 SHORT = {
     "smoke": (1.0, 1.0),

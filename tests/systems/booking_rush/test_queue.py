@@ -40,11 +40,12 @@ async def embedded(tmp_path: Path) -> AsyncIterator[Lining]:
 
 
 async def test_scenario_12_queue(stage: Lining) -> None:
-    event = await stage.queued_event(most=2)
+    event = await stage.queued_event(most=0)
     a, b, c = [await stage.person() for _ in range(3)]
     for number, person in enumerate((a, b, c), 1):
         place = await stage.joined(person, event)
         assert (place["position"], place["estimated_wait_seconds"], len(place["token"])) == (number, 3 * number, 32)
+    await stage.configure(event, await stage.person("admin"), max_concurrent_bookings=2)
     await stage.release()
     pass_of_a = await stage.pass_of(a, event)
     await stage.pass_of(b, event)

@@ -22,6 +22,8 @@ from tests.databases import Databases
 from tests.systems.booking_rush.catalogue import FAST, HOME
 from tests.systems.booking_rush.stage import Stage, open_stage, system
 
+pytestmark = pytest.mark.engines(2, 4)
+
 without = replace(system, services=[service for service in system.services if service.name != "notification"])
 
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from freehold import Problem, Unavailable
+from freehold import Cache, Problem, Unavailable
+from freehold.stores.cache import MemoryCache
 from systems.booking_rush.booking.settings import BookingSettings
 from systems.booking_rush.booking.snapshots import ZoneSnapshots
 from systems.booking_rush.ticket.contract import ZoneForSale, ZoneInventoryUpdated
@@ -58,8 +59,13 @@ def ticket() -> Ticket:
 
 
 @pytest.fixture
-def snapshots() -> ZoneSnapshots:
-    return ZoneSnapshots(BookingSettings())
+def cache() -> Cache:
+    return MemoryCache()
+
+
+@pytest.fixture
+def snapshots(cache: Cache) -> ZoneSnapshots:
+    return ZoneSnapshots(BookingSettings(), cache)
 
 
 @pytest.fixture
@@ -147,3 +153,30 @@ async def test_an_answer_that_was_on_its_way_when_the_terms_changed_is_not_kept(
     ticket.asked[1].set_result(zone(price=Decimal("1.00")))
     assert (await second).price == 1
     assert (await get()).price == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "heard", "usable"), [(60, {}, True), (61, {}, False), (1, {"price": Decimal("1.00")}, False)]
+)
+async def test_a_process_without_a_copy_uses_anothers_while_ticket_is_away(
+    snapshots: ZoneSnapshots, get: Get, ticket: Ticket, cache: Cache, seconds: int, heard: dict[str, Any], usable: bool
+) -> None:
+    first = get()
+    await reached(ticket, 1)
+    ticket.asked[0].set_result(zone())
+    known = await first
+    third = ZoneSnapshots(BookingSettings(), cache)
+    if heard:
+        third.heed(updated(known, **heard))
+        async with asyncio.timeout(5):
+            while await cache.get(f"zone:{ZONE}") is not None:
+                await asyncio.sleep(0)
+    ticket.time += timedelta(seconds=seconds)
+    other = asyncio.create_task(ZoneSnapshots(BookingSettings(), cache).get(ZONE, ticket))  # type: ignore[arg-type]
+    await reached(ticket, 2)
+    ticket.asked[1].set_exception(Unavailable("away"))
+    if usable:
+        assert await other == known
+    else:
+        with pytest.raises(Problem, match="503"):
+            await other

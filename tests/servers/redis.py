@@ -1,0 +1,89 @@
+"""Redis: found where it is installed, otherwise Debian's package."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.servers.certificates import certificates
+from tests.servers.private import PrivateServer, free_port, install
+
+
+class Redis(PrivateServer):
+    """A private server with a password that keeps nothing on disk: what is killed has lost everything."""
+
+    name = "Redis"
+    runs_as = ("redis", "nobody")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._program = _program()
+        self._password = secrets.token_urlsafe(16)
+        key, certificate, authority = certificates("127.0.0.1")
+        self._key, self._certificate = self.write("key.pem", key), self.write("certificate.pem", certificate)
+        self.authority = self.write("authority.pem", authority)
+        self.tls_port = free_port()
+        self.launch()
+        self.tls_url = f"rediss://:{self._password}@127.0.0.1:{self.tls_port}/0"
+        self.url = f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    def command(self) -> Sequence[str | Path]:
+        settings = (
+            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self._password}\n"
+            f'dir {self.folder}\nsave ""\nappendonly no\n'
+            f"tls-port {self.tls_port}\ntls-auth-clients no\ntls-ca-cert-file {self.authority}\n"
+            f"tls-key-file {self._key}\ntls-cert-file {self._certificate}\n"
+        )
+        return [self._program, self.write("redis.conf", settings)]
+
+    def is_up(self) -> bool:
+        with suppress(OSError):
+            return self.say("PING") == "+PONG"
+        return False
+
+    def say(self, *words: str) -> str:
+        """Send a command, and return the first line of its answer."""
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection,
+            connection.makefile() as lines,
+        ):
+            connection.sendall(f"AUTH {self._password}\r\n{' '.join(words)}\r\n".encode())
+            lines.readline()
+            return lines.readline().strip()
+
+    def flush(self) -> None:
+        """Lose everything, scripts too."""
+        assert self.say("FLUSHALL") == "+OK"
+        assert self.say("SCRIPT", "FLUSH") == "+OK"
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections and answers nothing meanwhile."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def version(self) -> str:
+        told = subprocess.run([self._program, "--version"], check=True, capture_output=True, text=True).stdout
+        return f"Redis {told.partition('v=')[2].partition(' ')[0]}"
+
+
+def _program() -> str:
+    if not (found := shutil.which("redis-server")):
+        install("redis-server")
+        found = shutil.which("redis-server")
+    if not found:
+        raise RuntimeError(
+            "The tests need a Redis server and none is installed. Install Debian's redis-server, or set "
+            "FREEHOLD_TEST_REDIS to the redis:// URL of one, for those tests that stop none."
+        )
+    return found
