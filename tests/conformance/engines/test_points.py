@@ -17,6 +17,7 @@ from freehold.engines.provision import Account, drop_database, drop_role, provis
 from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Engine
 from tests.databases import Databases
+from tests.matrix import on_engines
 from tests.servers.postgres import install_postgis
 
 pytestmark = pytest.mark.guarantee("G9")
@@ -150,7 +151,7 @@ async def test_postgis_finds_the_same_and_by_its_own_index(postgis: Engine) -> N
     assert "USING gist" in str(index)
 
 
-@pytest.mark.parametrize("engine_kind", ["postgres-schemas"])
+@on_engines("postgres-schemas", why="PostGIS is PostgreSQL's")
 async def test_an_address_that_promises_postgis_where_there_is_none(databases: Databases) -> None:
     engine = await databases.open("orders", postgis=True)
     with pytest.raises(ConfigurationError, match="has no PostGIS that the service's role finds"):
