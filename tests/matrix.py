@@ -123,7 +123,7 @@ def _kinds(item: pytest.Item) -> Sequence[str]:
         if mark.args[0] in ("engine_kind", "bus_kind") and set(mark.args[1]) != {*ENGINES, PGBOUNCER}:
             return tuple(mark.args[1])
     fixed = item.get_closest_marker("cell")
-    return tuple(fixed.kwargs.values()) if fixed else ()
+    return tuple(fixed.kwargs.values()) if fixed and len(fixed.kwargs) == 1 else ()
 
 
 def suite(path: str) -> str:
@@ -235,7 +235,7 @@ class Table:
 
     def lines(self) -> Iterator[str]:
         """The table with the engines and then, when buses were tried alone, a second one with them."""
-        for engines in ((*ENGINES, PGBOUNCER), (NOTHING,)):
+        for engines in ((*ENGINES, PGBOUNCER, "mixed"), (NOTHING,)):
             columns = [column for column in product(engines, (NOTHING, *BUSES)) if self._has(*column)]
             rows = {row for row, engine, _ in self.cells if engine in engines}
             if rows:

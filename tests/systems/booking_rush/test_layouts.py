@@ -49,9 +49,18 @@ PAIRS = [
     ("mixed", "rabbitmq"),
 ]  # fmt: skip
 """Each layout and each bus once; with FREEHOLD_MATRIX=full every layout with every bus."""
-CELLS = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
-APART = [cell for cell in CELLS if cell[1] != "local" and cell[0] != "sqlite"] if FULL else [("mixed", "kafka")]
-"""On the local bus there is one process."""
+TOGETHER = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
+APART = [cell for cell in TOGETHER if cell[1] != "local" and cell[0] != "sqlite"] if FULL else [("mixed", "kafka")]
+"""A process for each service; on the local bus there is one process."""
+
+
+def cells(chosen: list[tuple[str, str]]) -> list[Any]:
+    return [
+        pytest.param(layout, bus, id=f"{layout}-{bus}", marks=pytest.mark.cell(engine=layout, bus=bus))
+        for layout, bus in chosen
+    ]
+
+
 _numbers = itertools.count(1)
 _first_run: list[Recording] = []
 """What `first_run` has recorded."""
@@ -143,7 +152,8 @@ async def first_run(tmp_path: Path) -> Recording:
     return _first_run[0]
 
 
-@pytest.mark.parametrize(("layout", "bus"), CELLS, ids=map("-".join, CELLS))
+@pytest.mark.guarantee("G9")
+@pytest.mark.parametrize(("layout", "bus"), cells(TOGETHER))
 async def test_the_same_story_leaves_the_same(
     layout: str, bus: str, first_run: Recording, tmp_path: Path, kept: Kept
 ) -> None:
@@ -153,7 +163,7 @@ async def test_the_same_story_leaves_the_same(
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize(("layout", "bus"), APART, ids=map("-".join, APART))
+@pytest.mark.parametrize(("layout", "bus"), cells(APART))
 async def test_a_process_for_each_service_leaves_the_same(
     layout: str, bus: str, first_run: Recording, tmp_path: Path, kept: Kept
 ) -> None:
