@@ -119,11 +119,13 @@ async def test_the_database_is_away_and_again_while_the_relay_recovers_from_that
 @on_brokers
 async def test_a_consumer_dies_in_the_middle_of_a_transaction(chain: Chain) -> None:
     """One before its commit, one after: at the next process both events find what there is to find."""
-    staying = await chain.start("orders", "ledger")
-    dying = await chain.start("payments", crash_at="handler.before_commit:100")
-    await loaded(chain, staying, dying, await chain.start("payments", crash_at="handler.after_commit:200"))
-    assert await dying.ended() == -signal.SIGKILL
-    assert await chain.workers[2].ended() == -signal.SIGKILL
+    await (await chain.start("orders", "ledger")).up()
+    dying = [
+        await (await chain.start("payments", crash_at=point)).up()
+        for point in ("handler.before_commit:100", "handler.after_commit:200")
+    ]
+    chain.load()
+    assert [await worker.ended() for worker in dying] == [-signal.SIGKILL] * 2
     await (await chain.start("payments")).up()
     await chain.until(Entry, 100)
     await finished(chain)

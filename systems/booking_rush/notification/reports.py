@@ -120,7 +120,7 @@ async def event_report(event: EventDirectory, currency: str, tx: Tx) -> EventRep
         status=event.status,
         currency=currency,
         refunded=row.refunded or Decimal(0),
-        bookings_by_status=dict(sorted(counted.tuples().all())),
+        bookings_by_status=dict(sorted((status, number) for status, number in counted)),
         zones=await _zones(event.event_id, its, tx),
         **dict(_sales(row)),
     )

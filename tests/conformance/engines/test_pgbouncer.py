@@ -12,14 +12,11 @@ from freehold.model.errors import ConfigurationError
 from freehold.model.ports import Engine
 from tests.conformance.engines.tables import Counter
 from tests.databases import Databases, session_of
-from tests.matrix import PGBOUNCER
+from tests.matrix import PGBOUNCER, on_engines
 
 DEADLINE = 60
-pytestmark = [
-    pytest.mark.guarantee("G9"),
-    pytest.mark.parametrize("engine_kind", [PGBOUNCER], indirect=True),
-    pytest.mark.only("it is about what is PgBouncer's own"),
-]
+pytestmark = pytest.mark.guarantee("G9")
+behind = on_engines(PGBOUNCER, why="it is about PgBouncer")
 
 
 async def sessions(engine: Engine, number: int) -> set[int]:
@@ -34,6 +31,7 @@ async def sessions(engine: Engine, number: int) -> set[int]:
     return set(await asyncio.gather(*(look() for _ in range(number))))
 
 
+@behind
 async def test_one_connection_meets_several_sessions_and_nobody_notices(engine: Engine, databases: Databases) -> None:
     """The case that prepared statements break on, made sure of."""
     other = await databases.open("orders", pool_size=8)
@@ -56,6 +54,7 @@ async def test_one_connection_meets_several_sessions_and_nobody_notices(engine: 
         assert await connection.scalar(select(Counter.value)) == 30
 
 
+@behind
 async def test_settings_are_those_of_every_transaction_though_sessions_change(databases: Databases) -> None:
     engine = await databases.open("orders", lock_timeout=1.5, pool_size=4)
     await sessions(await databases.open("orders", pool_size=8), 6)  # sessions that nobody has set up
@@ -69,6 +68,7 @@ async def test_settings_are_those_of_every_transaction_though_sessions_change(da
         assert set(await asyncio.gather(*(look() for _ in range(20)))) == {("1500ms", "off", "UTC")}
 
 
+@behind
 async def test_without_the_option_the_address_says_what_to_do(databases: Databases) -> None:
     url = make_url(await databases.url("orders")).difference_update_query(["pgbouncer"])
     engine = open_engine(url.render_as_string(hide_password=False))
@@ -77,6 +77,7 @@ async def test_without_the_option_the_address_says_what_to_do(databases: Databas
     await engine.close()
 
 
+@behind
 async def test_an_option_that_is_neither_true_nor_false_is_refused(databases: Databases) -> None:
     with pytest.raises(ConfigurationError, match="pgbouncer=yes in the address is neither true nor false"):
         open_engine((await databases.url("orders")).replace("pgbouncer=true", "pgbouncer=yes"))

@@ -151,7 +151,7 @@ async def test_postgis_finds_the_same_and_by_its_own_index(postgis: Engine) -> N
     assert "USING gist" in str(index)
 
 
-@on_engines("postgres-schemas", why="it is about what is PostgreSQL's own")
+@on_engines("postgres-schemas", why="PostGIS is PostgreSQL's")
 async def test_an_address_that_promises_postgis_where_there_is_none(databases: Databases) -> None:
     engine = await databases.open("orders", postgis=True)
     with pytest.raises(ConfigurationError, match="has no PostGIS that the service's role finds"):

@@ -8,7 +8,7 @@ import os
 import random
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import asdict, replace
@@ -49,16 +49,15 @@ PAIRS = [
     ("mixed", "rabbitmq"),
 ]  # fmt: skip
 """Each layout and each bus once; with FREEHOLD_MATRIX=full every layout with every bus."""
-CELLS = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
-APART = [cell for cell in CELLS if cell[1] != "local" and cell[0] != "sqlite"] if FULL else [("mixed", "kafka")]
-"""On the local bus there is one process."""
+TOGETHER = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
+APART = [cell for cell in TOGETHER if cell[1] != "local" and cell[0] != "sqlite"] if FULL else [("mixed", "kafka")]
+"""A process for each service; on the local bus there is one process."""
 
 
-def cells(of: Iterable[tuple[str, str]]) -> list[Any]:
-    """As the matrix shows them."""
+def cells(chosen: list[tuple[str, str]]) -> list[Any]:
     return [
         pytest.param(layout, bus, id=f"{layout}-{bus}", marks=pytest.mark.cell(engine=layout, bus=bus))
-        for layout, bus in of
+        for layout, bus in chosen
     ]
 
 
@@ -154,7 +153,7 @@ async def first_run(tmp_path: Path) -> Recording:
 
 
 @pytest.mark.guarantee("G9")
-@pytest.mark.parametrize(("layout", "bus"), cells(CELLS))
+@pytest.mark.parametrize(("layout", "bus"), cells(TOGETHER))
 async def test_the_same_story_leaves_the_same(
     layout: str, bus: str, first_run: Recording, tmp_path: Path, kept: Kept
 ) -> None:

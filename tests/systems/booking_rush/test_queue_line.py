@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from freehold import Clock, Work, uuid7
 from freehold.identity import KeyRing
 from freehold.runtime.host import Host
+from freehold.stores import open_store
 from freehold.testing import ManualClock
 from systems.booking_rush.booking.queue import JoinQueue, join_queue, leave, release_passes
 from systems.booking_rush.booking.queue_line import QueueLines
@@ -51,10 +52,11 @@ class Processes:
         self.hosts: list[Host] = []
 
     async def start(self, **settings: Any) -> Work:
-        given: Mapping[type[Any], Any] = {
+        given: dict[type[Any], Any] = {
             BookingSettings: BookingSettings(**settings), KeyRing: KeyRing.generate(), Clock: self.clock,
         }  # fmt: skip
         engine = await self.databases.open("booking")
+        given |= open_store("memory://", system.name).shelf(booking.name).given()
         host = Host(system, booking, engine, clock=self.clock, caller=self.ticket, given=given)
         await host.create_tables()
         self.hosts.append(host)
