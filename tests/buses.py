@@ -37,7 +37,8 @@ class Features:
         shares: instances of a group share its keys, and take over from each other.
         restarts: the broker may stop, or be killed, at any time.
         limits: one event can be too large.
-        rereads: what is finished may come again behind an earlier event that is not, to another process of the group.
+        rereads: what is finished may come again, to another process of the group: behind an earlier event that is not, or when
+            the last commit of one that leaves meets a rebalance.
     """
 
     keeps: bool = False

@@ -333,10 +333,11 @@ async def test_another_process_takes_over_when_one_leaves(buses: Buses) -> None:
         if start == 500:
             await leaving.close()
     await second.until(lambda: len(set(first.deliveries) | set(second.deliveries)) == 1000)
-    assert Counter([*first.numbers(), *second.numbers()]) == Counter(range(1000))
+    if not FEATURES[buses.kind].rereads:
+        assert Counter([*first.numbers(), *second.numbers()]) == Counter(range(1000))
     for key in range(10):
         both = [*first.numbers(f"k{key}"), *second.numbers(f"k{key}")]
-        assert both == list(range(key, 1000, 10))
+        assert list(dict.fromkeys(both)) == list(range(key, 1000, 10))
 
 
 # --- brokers that stop ------------------------------------------------------------------------------------------------------

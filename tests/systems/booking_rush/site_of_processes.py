@@ -129,7 +129,10 @@ class Site:
         """As Ctrl-C does it."""
         began = time.monotonic()
         self._process.send_signal(signal.SIGINT)
-        code = self._process.wait(90)
+        try:
+            code = self._process.wait(90)
+        finally:
+            self._process.kill()  # the services notice, and end
         self._reader.join(10)
         assert self._process.stdout is not None
         self._process.stdout.close()

@@ -187,7 +187,9 @@ class Member:
             await channel.basic_consume(self._line, _ignore, timeout=PATIENCE)
             while True:
                 await asyncio.sleep(random.uniform(BALANCE / 2, BALANCE))
-                self._share(await _consumers(channel, self._line))
+                members = await _consumers(channel, self._line)
+                heed_cancellation()  # an answer that comes at that moment outlives it
+                self._share(members)
         finally:
             await leave(channel)
 

@@ -137,11 +137,13 @@ async def open_channel(connection: AbstractConnection, *, confirms: bool = False
 
 
 async def leave(channel: AbstractChannel) -> None:
-    """Close a channel that may be gone already."""
-    try:
-        await channel.close()
-    except SILENCE:
-        heed_cancellation()
+    """Close a channel that may be gone already; and wait for the broker to know it.
+
+    Whoever is cancelled meanwhile goes at once: aiormq's own calls keep a cancellation until they are answered.
+    """
+    closing = asyncio.ensure_future(channel.close())
+    closing.add_done_callback(lambda closed: closed.cancelled() or closed.exception())
+    await asyncio.wait([closing], timeout=PATIENCE)
 
 
 def heed_cancellation() -> None:
@@ -162,7 +164,7 @@ async def end(*tasks: asyncio.Task[None]) -> None:
     while running := [task for task in tasks if not task.done()]:
         for task in running:
             task.cancel()
-        await asyncio.wait(running, timeout=PATIENCE / 2)
+        await asyncio.wait(running, timeout=1)
 
 
 def reason(error: BaseException) -> str:
