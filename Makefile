@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 SUITES := $(addprefix tests/,unit contracts conformance systems docs faults)
 TESTS := $(wildcard $(SUITES)) $(filter-out $(SUITES) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
+# Tests wait for servers more than they work: two files at a time, in the order of the suites.
+LANES := -n 2 --dist loadfile --no-loadscope-reorder
+
 ifneq ($(shell command -v uv),)
 INSTALL := uv pip install --quiet --python $(BIN)/python
 else
@@ -29,7 +32,7 @@ run: $(VENV)/.base
 	@$(BIN)/freehold run $(SYSTEM) $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	@$(BIN)/python -m pytest $(LANES) $(TESTS) $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check

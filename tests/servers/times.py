@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import TypeVar
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -56,6 +61,24 @@ def getting(how: str, what: str) -> Iterator[None]:
         yield
     finally:
         _here.got = Got(how, before.seconds + time.monotonic() - began)
+
+
+def alone(get: Callable[P, T]) -> Callable[P, T]:
+    """What one process at a time does: to install, to fetch or to build. The others find it done."""
+
+    @wraps(get)
+    def one_by_one(*args: P.args, **kwargs: P.kwargs) -> T:
+        depth = getattr(_here, "depth", 0)
+        with (Path(tempfile.gettempdir()) / f"freehold-tests-{os.geteuid()}.lock").open("w") as lock:
+            if not depth:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            _here.depth = depth + 1
+            try:
+                return get(*args, **kwargs)
+            finally:
+                _here.depth = depth
+
+    return one_by_one
 
 
 def got() -> Got:
