@@ -2,7 +2,7 @@ import base64
 import hashlib
 import hmac
 import json
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import jwt
 import pytest
@@ -281,7 +281,7 @@ def test_every_user_comes_back_as_they_were(user):
     assert type(seen.id) is type(user.id)
 
 
-@pytest.mark.parametrize("user_id", ["42", str(uuid4())])
+@pytest.mark.parametrize("user_id", ["42", "6f1f61f2-3a2d-4f3f-9a55-0d1d53c6c0de"])
 def test_an_id_that_would_change_its_type_is_refused(issuer, user_id):
     with pytest.raises(ValueError, match="would change its type"):
         issuer.issue(User(id=user_id))
