@@ -327,8 +327,13 @@ async def first_parked(host: Host, consumer: str, key: str, tx: Tx) -> Row[Any] 
     """
     table = host.tables.parked
     mine = (table.c.consumer_name == consumer) & (table.c.partition_key == key)
-    head = select(table).where(mine).order_by(table.c.position).limit(1).with_for_update()
-    return (await (await tx.connection()).execute(head)).one_or_none()
+    # The position alone: it is in the index. For whole rows MariaDB may walk the table, and lock what other keys hold.
+    head = select(table.c.position).where(mine).order_by(table.c.position).limit(1).with_for_update()
+    connection = await tx.connection()
+    position = await connection.scalar(head)
+    if position is None:
+        return None
+    return (await connection.execute(select(table).where(table.c.position == position))).one()
 
 
 async def promote(host: Host, consumer: str, key: str, tx: Tx) -> Head | None:
