@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from freehold.buses.ending import end
 from freehold.http.caller import HttpCaller
 from freehold.identity import JwksKeys, ServiceTokens
 from freehold.model.ports import Clock
@@ -54,9 +55,7 @@ class Neighbours:
 
     async def close(self) -> None:
         """Stop fetching, and close the connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._client.aclose()
 
     def _keys_at(self, address: str, clock: Clock) -> JwksKeys:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Protocol
 
+from freehold.buses.ending import end
 from freehold.buses.local import LocalBus
 from freehold.model.ports import Bus
 from freehold.runtime.consume import Group
@@ -85,9 +86,7 @@ class Unit:
 
     async def quiet(self) -> None:
         """Finish what is at work and give up leases, so that another process goes on at once."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self.group.close()
         for part in (self.relay, self.parking):
             with suppress(Exception):  # a database that is gone has no lease to give back

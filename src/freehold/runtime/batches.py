@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from freehold.buses.ending import end
 from freehold.model.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -75,9 +76,7 @@ class Batches:
         self._closed = True
         if self._worker is not None:
             _, late = await asyncio.wait([self._worker], timeout=drain)
-            for worker in late:
-                worker.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(*late)
         for _, future in self._waiting:
             future.cancel()
         self._waiting.clear()

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from freehold.buses.ending import end
 from freehold.model.errors import DeclarationError
 from freehold.model.problem import Problem
 from freehold.model.service import Job
@@ -75,10 +76,7 @@ class Jobs:
                     self._log_stumble(error)
                 await self._sleep(pause)
         finally:
-            for task in running:
-                task.cancel()
-            if running:
-                await asyncio.wait(running)
+            await end(*running)
 
     async def run_due(self) -> list[str]:
         """Run every due job once, one after another, as declared; the names of those that ran here, well or not."""

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from freehold.buses.ending import end
+
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -84,9 +86,7 @@ class Lanes(Generic[T]):
         self._closed = True
         if self._workers:
             _, late = await asyncio.wait(self._workers, timeout=drain)
-            for worker in late:
-                worker.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(*late)
         for waiting in self._lanes.values():
             for _, future in waiting:
                 future.cancel()

@@ -16,9 +16,10 @@ from uuid import UUID
 
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 
+from freehold.buses.ending import end
 from freehold.buses.rabbitmq.intake import Ending, Intake, Unreadable
 from freehold.buses.rabbitmq.layout import PATIENCE, Layout
-from freehold.buses.rabbitmq.link import SILENCE, WAITS, Link, end, heed_cancellation, leave, open_channel, reason
+from freehold.buses.rabbitmq.link import SILENCE, WAITS, Link, heed_cancellation, leave, open_channel, reason
 from freehold.model.envelope import Envelope
 from freehold.model.errors import BusUnavailable
 from freehold.model.ports import Deliver

@@ -11,6 +11,7 @@ import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
+from freehold.buses.ending import end
 from freehold.buses.rabbitmq.layout import PATIENCE, Layout
 from freehold.model.errors import BusUnavailable, ConfigurationError
 
@@ -154,17 +155,6 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-async def end(*tasks: asyncio.Task[None]) -> None:
-    """Cancel the tasks until they have ended.
-
-    A cancellation that meets the end of what a task waits for is lost, in asyncio.wait_for before Python 3.12.
-    """
-    while running := [task for task in tasks if not task.done()]:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running, timeout=1)
 
 
 def reason(error: BaseException) -> str:

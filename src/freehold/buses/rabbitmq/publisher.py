@@ -10,8 +10,9 @@ from collections.abc import Coroutine, Sequence
 from aiormq import AMQPError, ChannelPreconditionFailed, DeliveryError, spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
+from freehold.buses.ending import end
 from freehold.buses.rabbitmq.layout import Layout
-from freehold.buses.rabbitmq.link import SILENCE, Link, end, heed_cancellation, leave, open_channel, reason
+from freehold.buses.rabbitmq.link import SILENCE, Link, heed_cancellation, leave, open_channel, reason
 from freehold.model.envelope import CONTENT_TYPE, Envelope
 from freehold.model.errors import BusUnavailable, Refused
 
