@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,7 @@ class PrivateServer:
         self._began = time.monotonic()
         self.folder = Path(tempfile.mkdtemp(prefix=f"freehold-{type(self).__name__.lower()}-"))
         atexit.register(self.close)
-        self._user = _user(self.runs_as, self.name)
         self._process: subprocess.Popen[bytes] | None = None
-        self._give(self.folder)
         self.port = free_port()
 
     # --- what a kind of server says -----------------------------------------------------------------------------------
@@ -150,6 +148,14 @@ class PrivateServer:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    @cached_property
+    def _user(self) -> pwd.struct_passwd | None:
+        """Whose the server and its folder are; asked for after its programs are there, which may bring the user."""
+        found = _user(self.runs_as, self.name)
+        if found is not None:
+            os.chown(self.folder, found.pw_uid, found.pw_gid)
+        return found
 
     def _give(self, path: Path) -> None:
         if self._user is not None:
