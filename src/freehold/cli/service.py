@@ -35,10 +35,13 @@ async def open_services(system: System, names: Sequence[str], deploy: str) -> As
     from freehold.deploy.config import read
     from freehold.deploy.databases import data_folder, open_databases, open_engine_of, reach
     from freehold.deploy.identities import Identities
+    from freehold.deploy.objects import deployed_objects
     from freehold.deploy.settings import read_settings
     from freehold.model.ports import DataFolder, SystemClock
     from freehold.runtime.calls import LocalCaller
     from freehold.runtime.host import Host
+    from freehold.stores import open_store
+    from freehold.stores.objects import Objects
 
     known = {service.name: service for service in system.services}
     if unknown := [name for name in names if name not in known]:
@@ -57,10 +60,18 @@ async def open_services(system: System, names: Sequence[str], deploy: str) -> As
         keys = Identities.open(
             system, folder.path, SystemClock()
         )  # makes them on the first start: when all else is there
+        store = await stack.enter_async_context(open_store(deployment.store, system.name))
+        objects = deployed_objects(system, deployment, folder.path, SystemClock())
         hosts: dict[str, Host] = {}
         caller = LocalCaller(system, hosts)
         for name, engine in engines.items():
-            given = {**read_settings(known[name], deployment), **keys.given(name), DataFolder: folder}
+            given = {
+                **read_settings(known[name], deployment),
+                **keys.given(name),
+                **store.shelf(name).given(),
+                DataFolder: folder,
+                Objects: objects,
+            }
             hosts[name] = Host(system, known[name], engine, caller=caller, given=given)
             stack.push_async_callback(hosts[name].close)
         yield hosts
