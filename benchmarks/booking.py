@@ -18,6 +18,7 @@ from freehold.http import gateway_app, service_app
 from freehold.identity import TokenIssuer
 from freehold.runtime.calls import LocalCaller
 from freehold.runtime.host import Host
+from freehold.stores import open_store
 from systems.booking_rush.demo import load_set
 from systems.booking_rush.demo_rows import DEFAULT_TENANT
 from systems.booking_rush.system import system
@@ -63,7 +64,12 @@ async def app(urls: Mapping[str, str], folder: str, *, gateway: bool) -> AsyncIt
     place, keys = deployment(urls, folder), identities(folder)
     hosts: dict[str, Host] = {}
     for service in system.services:
-        given = {**read_settings(service, place), **keys.given(service.name), DataFolder: DataFolder(Path(folder))}
+        given = {
+            **read_settings(service, place),
+            **keys.given(service.name),
+            **open_store("memory://", system.name).shelf(service.name).given(),
+            DataFolder: DataFolder(Path(folder)),
+        }
         caller = LocalCaller(system, hosts)
         hosts[service.name] = Host(system, service, open_engine(urls[service.name]), caller=caller, given=given)
     apps = {
