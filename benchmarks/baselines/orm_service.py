@@ -113,8 +113,7 @@ async def app(url: str, folder: str) -> AsyncIterator[FastAPI]:
 
 
 def _service(sessions: async_sessionmaker[AsyncSession], folder: str) -> FastAPI:
-    ring = identities(folder).users
-    assert ring is not None
+    ring = identities(folder).own["auth"]
     keys = {key["kid"]: jwt.PyJWK(key) for key in ring.jwks()["keys"]}
 
     def caller(authorization: Annotated[str, Header()]) -> dict[str, Any]:
