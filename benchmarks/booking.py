@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from freehold import DataFolder, SystemClock, User
+from freehold import SystemClock, User
 from freehold.deploy.config import Deployment, ServiceDeployment
+from freehold.deploy.given import given_to
 from freehold.deploy.identities import Identities
+from freehold.deploy.objects import deployed_objects
 from freehold.deploy.process import Process
 from freehold.deploy.settings import read_settings
 from freehold.engines import open_engine
@@ -64,12 +66,14 @@ async def app(urls: Mapping[str, str], folder: str, *, gateway: bool) -> AsyncIt
     place, keys = deployment(urls, folder), identities(folder)
     hosts: dict[str, Host] = {}
     for service in system.services:
-        given = {
-            **read_settings(service, place),
-            **keys.given(service.name),
-            **open_store("memory://", system.name).shelf(service.name).given(),
-            DataFolder: DataFolder(Path(folder)),
-        }
+        given = given_to(
+            service.name,
+            read_settings(service, place),
+            identities=keys,
+            store=open_store(place.store, system.name),
+            objects=deployed_objects(system, place, Path(folder), SystemClock()),
+            folder=Path(folder),
+        )
         caller = LocalCaller(system, hosts)
         hosts[service.name] = Host(system, service, open_engine(urls[service.name]), caller=caller, given=given)
     apps = {

@@ -34,14 +34,14 @@ async def open_services(system: System, names: Sequence[str], deploy: str) -> As
     """
     from freehold.deploy.config import read
     from freehold.deploy.databases import data_folder, open_databases, open_engine_of, reach
+    from freehold.deploy.given import given_to
     from freehold.deploy.identities import Identities
     from freehold.deploy.objects import deployed_objects
     from freehold.deploy.settings import read_settings
-    from freehold.model.ports import DataFolder, SystemClock
+    from freehold.model.ports import SystemClock
     from freehold.runtime.calls import LocalCaller
     from freehold.runtime.host import Host
     from freehold.stores import open_store
-    from freehold.stores.objects import Objects
 
     known = {service.name: service for service in system.services}
     if unknown := [name for name in names if name not in known]:
@@ -50,28 +50,21 @@ async def open_services(system: System, names: Sequence[str], deploy: str) -> As
         )
     deployment = read(system, deploy)
     databases = await open_databases(system, deployment)
-    folder = DataFolder(data_folder(system, deployment))
+    folder = data_folder(system, deployment)
     async with AsyncExitStack() as stack:
         engines: dict[str, Engine] = {}
         for name in dict.fromkeys(names):
             engines[name] = open_engine_of(name, databases[name], deployment)
             stack.push_async_callback(engines[name].close)
             await reach(engines[name], name)
-        keys = Identities.open(
-            system, folder.path, SystemClock()
-        )  # makes them on the first start: when all else is there
+        keys = Identities.open(system, folder, SystemClock())  # makes them on the first start: when all else is there
         store = await stack.enter_async_context(open_store(deployment.store, system.name))
-        objects = deployed_objects(system, deployment, folder.path, SystemClock())
+        objects = deployed_objects(system, deployment, folder, SystemClock())
         hosts: dict[str, Host] = {}
         caller = LocalCaller(system, hosts)
         for name, engine in engines.items():
-            given = {
-                **read_settings(known[name], deployment),
-                **keys.given(name),
-                **store.shelf(name).given(),
-                DataFolder: folder,
-                Objects: objects,
-            }
+            settings = read_settings(known[name], deployment)
+            given = given_to(name, settings, identities=keys, store=store, objects=objects, folder=folder)
             hosts[name] = Host(system, known[name], engine, caller=caller, given=given)
             stack.push_async_callback(hosts[name].close)
         yield hosts

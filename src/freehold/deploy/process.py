@@ -11,6 +11,7 @@ from typing import Any, Self
 from freehold.buses.factory import open_bus
 from freehold.deploy.config import GATEWAY, Deployment
 from freehold.deploy.databases import data_folder, open_databases, open_engine_of, reach
+from freehold.deploy.given import given_to
 from freehold.deploy.identities import Identities
 from freehold.deploy.lock import FolderLock, take_slot
 from freehold.deploy.neighbours import Neighbours
@@ -20,7 +21,7 @@ from freehold.deploy.unit import PARTS as BACKGROUND
 from freehold.deploy.unit import Unit
 from freehold.http import Check, Draining, GatewayApp, HealthApp, ServiceApp, gateway_app, service_app
 from freehold.model.errors import ConfigurationError
-from freehold.model.ports import Bus, Clock, DataFolder, Engine, SystemClock
+from freehold.model.ports import Bus, Clock, Engine, SystemClock
 from freehold.model.service import Service
 from freehold.model.system import System
 from freehold.model.topology import Topology
@@ -29,7 +30,6 @@ from freehold.runtime.host import Host
 from freehold.runtime.lease import TTL
 from freehold.runtime.relay import RelaySettings
 from freehold.stores import open_store
-from freehold.stores.objects import Objects
 
 PARTS = ("http", *BACKGROUND)
 LOCAL_BUS = "local://"
@@ -167,21 +167,21 @@ class Process:
             elsewhere = None
             if self._neighbours is not None:
                 elsewhere = self._neighbours.caller(self._identities.tokens(service.name))
-            given = {
-                **settings[service.name],
-                **self._identities.given(service.name),
-                **self.store.shelf(service.name).given(),
-                DataFolder: DataFolder(data_folder(self.system, self.deployment)),
-                Objects: self._objects,
-                **self._given,
-            }
+            given = given_to(
+                service.name,
+                settings[service.name],
+                identities=self._identities,
+                store=self.store,
+                objects=self._objects,
+                folder=data_folder(self.system, self.deployment),
+            )
             host = Host(
                 self.system,
                 service,
                 self._engines[service.name],
                 clock=self.clock,
                 caller=LocalCaller(self.system, hosts, elsewhere, timeout=self._call_timeout),
-                given=given,
+                given={**given, **self._given},
                 identity=f"{service.name}-{lock.identity}",
                 predecessor=f"{service.name}-{lock.predecessor}",
             )
