@@ -111,8 +111,12 @@ class Deployment(BaseModel):
 
     def address(self, system: System, name: str) -> str:
         """The base URL under which others reach a service."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.service(name).address or f"http://{host}:{self.port_of(system, name)}"
+        return self.service(name).address or base_url(self.host, self.port_of(system, name))
+
+
+def base_url(host: str, port: int) -> str:
+    """The address of what listens there."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def read(

@@ -6,16 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import httpx
-
 from freehold.buses.ending import end
-from freehold.http.caller import HttpCaller
+from freehold.http.caller import HttpCaller, client_of_services
 from freehold.identity import JwksKeys, ServiceTokens
 from freehold.model.ports import Clock
 from freehold.model.system import System
 
 JWKS = "/.well-known/jwks.json"
-CONNECTIONS = 200
 FETCH_SECONDS, FETCH_PAUSE = 5.0, 1.0
 
 
@@ -30,9 +27,7 @@ class Neighbours:
     def __init__(self, system: System, addresses: Mapping[str, str], clock: Clock) -> None:
         self._system = system
         self.addresses = addresses
-        # Kept shorter than the other side keeps them, or a request meets a connection that is being closed.
-        pool = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=50, keepalive_expiry=4)
-        self._client = httpx.AsyncClient(limits=pool, trust_env=False)
+        self._client = client_of_services()
         self.keys = {name: self._keys_at(address, clock) for name, address in addresses.items()}
         self._tasks: list[asyncio.Task[None]] = []
 

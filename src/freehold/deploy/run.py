@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
-from freehold.deploy.config import Deployment
+from freehold.deploy.config import Deployment, base_url
 from freehold.deploy.data_sets import Progress, load
 from freehold.deploy.process import PARTS, Process
 from freehold.deploy.server import listen, serve
@@ -81,7 +81,7 @@ async def run_service(
 
 async def _serve(process: Process, listening: socket.socket, on_ready: Ready) -> None:
     host, port = listening.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    address = base_url(host, port)
     await serve(process.app, listening, on_ready=lambda: on_ready(address, process), on_stop=process.draining.begin)
 
 

@@ -6,11 +6,10 @@ import hashlib
 import hmac
 import os
 import secrets
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from freehold.model.errors import ConfigurationError
+from freehold.stores.write_once import write_once
 
 VARIABLE = "FREEHOLD_SECRET"
 SHORTEST = 32
@@ -30,25 +29,11 @@ def open_secret(data: Path) -> bytes:
     file = data / "secret"
     data.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        _make(file)
+        write_once(file, secrets.token_urlsafe(48).encode())  # passwords made from half a secret could be guessed
     secret = file.read_bytes()
     if len(secret) < SHORTEST:
         raise ConfigurationError(str(file.name), "in the data folder was cut short", f"Restore it, or set {VARIABLE}")
     return secret
-
-
-def _make(file: Path) -> None:
-    """All of it or nothing, though the process dies: passwords made from half a secret could be guessed."""
-    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".secret-")  # readable by its owner only
-    try:
-        with os.fdopen(descriptor, "w") as opened:
-            opened.write(secrets.token_urlsafe(48))
-            opened.flush()
-            os.fsync(descriptor)
-        with suppress(FileExistsError):
-            os.link(draft, file)
-    finally:
-        os.unlink(draft)
 
 
 def derive(secret: bytes, purpose: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import httpx
 
-from freehold.deploy.config import GATEWAY, PREFIX, SEPARATOR, Deployment
+from freehold.deploy.config import GATEWAY, PREFIX, SEPARATOR, Deployment, base_url
 from freehold.deploy.databases import SERVER, open_databases
 from freehold.deploy.secrets import VARIABLE as SECRET
 from freehold.deploy.server import listen
@@ -91,7 +91,7 @@ class Up:
 
     def _own_address(self, listening: socket.socket) -> str:
         host, port = listening.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return base_url(host, port)
 
     def _programs(self, sockets: Mapping[str, socket.socket], databases: Mapping[str, str]) -> list[Program]:
         addresses = {

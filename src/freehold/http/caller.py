@@ -64,9 +64,7 @@ class HttpCaller:
         self._system = system
         self._addresses = addresses
         self._tokens = tokens
-        # Kept shorter than the other side keeps them, or a request meets a connection that is being closed.
-        pool = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=4)
-        self._client = client or httpx.AsyncClient(limits=pool, trust_env=False)
+        self._client = client or client_of_services()
         self._make_breaker = breaker
         self._breakers: dict[str, Breaker] = {}
 
@@ -159,6 +157,13 @@ class HttpCaller:
             content=None if fields is None else to_json(fields),
             extensions={"timeout": httpx.Timeout(left).as_dict()},
         )
+
+
+def client_of_services() -> httpx.AsyncClient:
+    """A pool of connections to other services."""
+    # Kept shorter than the other side keeps them, or a request meets a connection that is being closed.
+    pool = httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=4)
+    return httpx.AsyncClient(limits=pool, trust_env=False)
 
 
 def _answer(target: str, query: Query[R], response: httpx.Response) -> R:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
-import tempfile
 from collections.abc import AsyncIterable
 from contextlib import suppress
 from datetime import timedelta
@@ -18,6 +16,7 @@ from freehold.model.errors import Unavailable
 from freehold.model.ports import Clock, SystemClock
 from freehold.model.problem import Problem
 from freehold.stores.objects.store import OCTETS, Objects, answering, obstore
+from freehold.stores.write_once import write_once
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -119,14 +118,5 @@ def _key_in(file: Path) -> bytes:
     """The key, made once; all of it or nothing, though several processes begin together or one dies meanwhile."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".signing-")  # readable by its owner only
-        try:
-            with os.fdopen(descriptor, "wb") as opened:
-                opened.write(secrets.token_bytes(32))
-                opened.flush()
-                os.fsync(descriptor)
-            with suppress(FileExistsError):
-                os.link(draft, file)
-        finally:
-            os.unlink(draft)
+        write_once(file, secrets.token_bytes(32))
     return file.read_bytes()
