@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from freehold.model.access import role as role
     from freehold.model.access import signature as signature
     from freehold.model.access import user as user
+    from freehold.model.camel import CamelModel as CamelModel
     from freehold.model.columns import ExactDecimal as ExactDecimal
     from freehold.model.columns import Inet as Inet
     from freehold.model.columns import JsonDocument as JsonDocument
     from freehold.model.columns import Money as Money
     from freehold.model.columns import MoneyNumber as MoneyNumber
+    from freehold.model.columns import Percent as Percent
     from freehold.model.columns import Point as Point
     from freehold.model.columns import Portable as Portable
     from freehold.model.columns import TimeOfDay as TimeOfDay
@@ -89,6 +91,8 @@ if TYPE_CHECKING:
     from freehold.runtime.bulk import BulkInsert as BulkInsert
     from freehold.runtime.context import Context as Context
     from freehold.runtime.once import Once as Once
+    from freehold.runtime.paging import After as After
+    from freehold.runtime.paging import CamelListing as CamelListing
     from freehold.runtime.paging import Listing as Listing
     from freehold.runtime.paging import Page as Page
     from freehold.runtime.paging import Paging as Paging
@@ -120,8 +124,9 @@ _ROOMS = {
     "identity.tokens": "TokenIssuer TokenVerifier",
     "identity.verification": "InvalidToken TokenExpired",
     "model.access": "User internal owner permission public role signature user",
-    "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Point Portable TimeOfDay Timestamp UtcDateTime "
-    "round_money",
+    "model.camel": "CamelModel",
+    "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Percent Point Portable TimeOfDay Timestamp "
+    "UtcDateTime round_money",
     "model.errors": "ConfigurationError DeclarationError Unavailable",
     "model.ids": "uuid7",
     "model.load": "LoadAnswer LoadAsk LoadMark LoadNote LoadPause LoadPhase LoadReport "
@@ -140,7 +145,7 @@ _ROOMS = {
     "runtime.bulk": "BulkInsert",
     "runtime.context": "Context",
     "runtime.once": "Once",
-    "runtime.paging": "Listing Page Paging list_rows page_of",
+    "runtime.paging": "After CamelListing Listing Page Paging list_rows page_of",
     "runtime.transaction": "Tx",
     "runtime.work": "Work",
     "stores.cache": "Cache",

@@ -134,7 +134,7 @@ class ServiceApp:
             self._mount(route, gateway.path(route.path))
         answering = Answering(self._host)
         for query, answer in service.answered.items():
-            path = gateway.path(query.__query__.path)
+            path = gateway.path(query.__query__.route)
             responder = QueryRoute(query, answering, self._translator).answer
             self._table.add(query.__query__.method, path, Mounted(path, answer.access, responder))
 

@@ -329,7 +329,7 @@ def public_routes(service: Service) -> list[tuple[str, str, int]]:
             (method, path, MEBIBYTE) for _, method, path, access in resource.operations() if access.kind != "internal"
         ]
     routes += [
-        (query.__query__.method, query.__query__.path, MEBIBYTE)
+        (query.__query__.method, query.__query__.route, MEBIBYTE)
         for query, answer in service.answered.items()
         if answer.access.kind != "internal"
     ]

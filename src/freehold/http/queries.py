@@ -20,7 +20,7 @@ from freehold.runtime.calls import Answering
 def write_query(query: Query[Any]) -> tuple[str, str, list[tuple[str, str]], dict[str, Any] | None]:
     """(method, path, query parameters, JSON body or None) of the request that carries the query."""
     spec = query.__query__
-    fields = query.model_dump(mode="json", exclude_none=True)
+    fields = query.model_dump(mode="json", exclude_none=True, by_alias=True)
     path = spec.path
     for name in query_path_fields(type(query)):
         path = path.replace(f"{{{name}}}", quote(str(fields.pop(name)), safe=""))

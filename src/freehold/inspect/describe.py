@@ -58,12 +58,10 @@ def _service(survey: Survey, service: Service) -> dict[str, Any]:
         "sagas": [saga.name for saga in service.sagas],
         "jobs": [job.name for job in service.jobs] + _toolkit_jobs(service),
         "routes": [
-            {
-                "method": endpoint.method,
-                "path": endpoint.path,
-                "access": str(endpoint.access) if endpoint.access else None,
-            }
-            for endpoint in survey.endpoints(service)
+            {"method": method, "path": path, "access": str(access) if access else None}
+            for method, path, access in dict.fromkeys(
+                (e.method, e.written, e.access) for e in survey.endpoints(service)
+            )
         ],
     }
 

@@ -81,7 +81,7 @@ def _union(arguments: tuple[Any, ...], within: tuple[type[BaseModel], ...]) -> S
 
 def _list_of(arguments: tuple[Any, ...], within: tuple[type[BaseModel], ...]) -> Shape:
     items = shape(arguments[0], within) if arguments else "json"
-    return f"list of {items}" if isinstance(items, str) else [items]
+    return f"{items}[]" if isinstance(items, str) else [items]
 
 
 def _class(cls: type[Any], within: tuple[type[BaseModel], ...]) -> Shape:
@@ -92,5 +92,5 @@ def _class(cls: type[Any], within: tuple[type[BaseModel], ...]) -> Shape:
     if issubclass(cls, Mapping | dict):
         return "json"
     if cls in (list, set, frozenset, tuple):
-        return "list of json"
+        return "json[]"
     return next((name for kind in cls.__mro__ if (name := _NAMES.get(kind))), "json")

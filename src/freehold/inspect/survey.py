@@ -33,11 +33,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path that a service answers, as its callers see it."""
+    """A path that a service answers, as its callers see it, and as its declaration writes it.
+
+    They differ where queries share a path and a field with one possible value tells them apart.
+    """
 
     service: Service
     method: str
     path: str
+    written: str
     access: Access | None
     declared: Callable[..., Any]
 
@@ -108,15 +112,24 @@ class Survey:
             for _, method, path, access in resource.operations()
         ]
         answers = [
-            self._endpoint(service, query.__query__.method, query.__query__.path, answer.access, answer.function)
+            self._endpoint(service, spec.method, spec.route, answer.access, answer.function, written=spec.path)
             for query, answer in service.answered.items()
+            for spec in [query.__query__]
         ]
         return [*routes, *resources, *answers]
 
     def _endpoint(
-        self, service: Service, method: str, path: str, access: Access | None, declared: Callable[..., Any]
+        self,
+        service: Service,
+        method: str,
+        path: str,
+        access: Access | None,
+        declared: Callable[..., Any],
+        *,
+        written: str = "",
     ) -> Endpoint:
-        return Endpoint(service, method, self.system.gateway.path(path), access, declared)
+        served, as_written = (self.system.gateway.path(each) for each in (path, written or path))
+        return Endpoint(service, method, served, as_written, access, declared)
 
     def place_of_service(self, service: Service) -> Place | None:
         """Where the service is declared."""

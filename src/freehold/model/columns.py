@@ -299,6 +299,15 @@ MoneyNumber = Annotated[
 ]
 """An amount with two decimals; a number in JSON, for public answers of systems that have it so."""
 
+Percent = Annotated[
+    Decimal,
+    mapped_column(ExactDecimal(5, 2)),
+    Field(max_digits=5, decimal_places=2, allow_inf_nan=False),
+    AfterValidator(_two_decimals),
+    PlainSerializer(lambda value: f"{value:.2f}", return_type=str, when_used="json"),
+]
+"""A rate in hundredths, up to 999.99, with two decimals; a string with both of them in JSON."""
+
 Timestamp = Annotated[datetime, mapped_column(UtcDateTime()), BeforeValidator(_no_number), AfterValidator(as_utc)]
 """An instant in UTC; a naive one or a number is refused."""
 

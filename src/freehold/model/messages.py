@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Self, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -107,7 +107,8 @@ class Query(BaseModel, Generic[R]):
 
     Args:
         path: the internal route that carries it between processes; fields named in it travel in the path, the others as
-            query parameters (GET) or as the JSON body.
+            query parameters (GET) or as the JSON body. A field with one possible value, `entity: Literal["users"] =
+            "users"`, tells queries apart that share a path.
         method: the HTTP method.
         timeout: seconds that the whole call may take, retries included.
         idempotent: whether it may be sent again after a failure that leaves its fate unknown.
@@ -137,7 +138,9 @@ class Query(BaseModel, Generic[R]):
         unknown = set(re.findall(r"{(\w+)}", path)) - set(cls.model_fields)
         if unknown:
             raise DeclarationError(where, f"path names {sorted(unknown)}, which are no fields", "Add the fields")
-        cls.__query__ = QuerySpec(cls.__name__, path, method, timeout, idempotent, _answer_type(cls, where))
+        cls.__query__ = QuerySpec(
+            cls.__name__, path, _route(cls, path), method, timeout, idempotent, _answer_type(cls, where)
+        )
 
     @classmethod
     def answer(cls) -> TypeAdapter[R]:
@@ -147,10 +150,11 @@ class Query(BaseModel, Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class QuerySpec:
-    """How a query travels between processes."""
+    """How a query travels between processes; `route` is its path with what can only have one value filled in."""
 
     name: str
     path: str
+    route: str
     method: str
     timeout: float
     idempotent: bool
@@ -185,6 +189,13 @@ class Command(Message):
         if key is None:
             raise DeclarationError(f"{cls.__module__}.{cls.__qualname__}", "has a name but no key", "Give key=…")
         cls._declare(MessageSpec(name, topic or f"commands.{name.split('.')[0]}", key, version))
+
+
+def _route(query: type[BaseModel], path: str) -> str:
+    for name, field in query.model_fields.items():
+        if get_origin(field.annotation) is Literal and len(values := get_args(field.annotation)) == 1:
+            path = path.replace(f"{{{name}}}", str(values[0]))
+    return path
 
 
 def _check_fields(cls: type[BaseModel], where: str, *, taken: tuple[str, ...]) -> None:

@@ -7,12 +7,13 @@ import binascii
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
 from sqlalchemy import Select, func, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from freehold.model.camel import CamelModel
 from freehold.model.problem import Problem
 from freehold.runtime.transaction import Tx
 
@@ -27,6 +28,10 @@ class PageMeta(BaseModel):
     per_page: int
     total: int
     total_pages: int
+
+
+After = Annotated[str | None, Field(validation_alias=AliasChoices("after", "cursor"), serialization_alias="after")]
+"""The cursor of a query that says `after` on the wire: `cursor: After = None`."""
 
 
 class PageQuery(Protocol):
@@ -56,6 +61,31 @@ class Listing(Page[T], Generic[T]):
     """A page of a list for clients; `meta` comes unless a cursor was followed."""
 
     meta: PageMeta | None = None
+
+
+class CamelMeta(CamelModel):
+    """Where a numbered page lies, to clients that speak camelCase."""
+
+    page: int
+    limit: int
+    total: int
+    total_pages: int
+
+
+class CamelListing(CamelModel, Generic[T]):
+    """A page of a list in camelCase: `return CamelListing.of(await list_rows(…))`."""
+
+    data: list[T]
+    next_cursor: str | None = None
+    meta: CamelMeta | None = None
+
+    @classmethod
+    def of(cls, listing: Listing[T]) -> CamelListing[T]:
+        """The same page."""
+        shown = CamelListing[T](data=listing.data, next_cursor=listing.next_cursor)
+        if (meta := listing.meta) is not None:
+            shown.meta = CamelMeta(page=meta.page, limit=meta.per_page, total=meta.total, total_pages=meta.total_pages)
+        return shown
 
 
 class Paging(BaseModel):

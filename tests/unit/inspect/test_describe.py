@@ -339,7 +339,7 @@ def test_every_kind_of_field_has_a_name() -> None:
         line: Line
         lines: list[Line]
 
-    line = {"product_id": "uuid", "parts": "list of json?"}
+    line = {"product_id": "uuid", "parts": "json[]?"}
     assert fields(Everything) == {
         "flag": "bool",
         "rate": "float",
@@ -352,8 +352,8 @@ def test_every_kind_of_field_has_a_name() -> None:
         "data": "json",
         "anything": "json",
         "either": "json?",
-        "ids": "list of uuid",
-        "names": "list of string?",
+        "ids": "uuid[]",
+        "names": "string[]?",
         "place": "point",
         "raw": "bytes",
         "line": line,

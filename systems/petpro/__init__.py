@@ -1,0 +1,1 @@
+"""PetPro: clinic appointments with slots, payment and its split, and a marketplace, in seven services."""

@@ -1,0 +1,5 @@
+"""The booking service with everything that it does: each module adds its part to the declaration."""
+
+from systems.petpro.booking.declaration import booking
+
+__all__ = ["booking"]

@@ -1,0 +1,297 @@
+"""What booking owns: service catalogue, time slots, reservations, bookings, payments, financial split, reviews."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from freehold import Money, Percent, Portable, soft_ref, uuid7
+from systems.petpro.booking.contract import (
+    BookingStatus,
+    EntryKind,
+    EntryStatus,
+    PaymentMethod,
+    PaymentStatus,
+    ReservationStatus,
+    ServiceCategory,
+    SlotStatus,
+)
+
+
+class Base(Portable, DeclarativeBase):
+    """The tables of booking."""
+
+
+class ClinicService(Base):
+    __tablename__ = "services"
+    __table_args__ = (
+        CheckConstraint("price >= 0", "price"),
+        CheckConstraint("duration_minutes >= 5 AND duration_minutes <= 480", "duration_minutes"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id")
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(Text)
+    price: Mapped[Money] = mapped_column(index=True)
+    duration_minutes: Mapped[int] = mapped_column(default=30)
+    requires_approval: Mapped[bool] = mapped_column(default=False)
+    is_available: Mapped[bool] = mapped_column(default=True, index=True)
+    availability_exceptions: Mapped[list[Any]] = mapped_column(default=list)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    category: Mapped[ServiceCategory] = mapped_column(default="veterinary")
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Slot(Base):
+    __tablename__ = "slots"
+    __table_args__ = (
+        UniqueConstraint("service_id", "staff_id", "slot_date", "slot_start_time", postgresql_nulls_not_distinct=True),
+        Index("ix_slots_service_id_slot_date", "service_id", "slot_date"),
+        Index("ix_slots_staff_id_slot_date", "staff_id", "slot_date"),
+        Index(
+            "ix_slots_slot_date_slot_start_time",
+            "slot_date",
+            "slot_start_time",
+            postgresql_where=text("status = 'available'"),
+            sqlite_where=text("status = 'available'"),
+        ),
+        CheckConstraint("capacity >= 1", "capacity"),
+        CheckConstraint("booked_count >= 0 AND booked_count <= capacity", "booked_count"),
+        CheckConstraint("slot_end_time > slot_start_time", "slot_end_time"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id", ondelete="CASCADE"))
+    staff_id: Mapped[UUID | None] = soft_ref("clinic.staff.id", index=False)
+    slot_date: Mapped[date]
+    slot_start_time: Mapped[time]
+    slot_end_time: Mapped[time]
+    status: Mapped[SlotStatus] = mapped_column(default="available")
+    capacity: Mapped[int] = mapped_column(default=1)
+    booked_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Reservation(Base):
+    __tablename__ = "reservations"
+    __table_args__ = (
+        Index(
+            "uq_reservations_user_id_pet_id_slot_id",
+            "user_id",
+            "pet_id",
+            "slot_id",
+            unique=True,
+            postgresql_where=text("status = 'pending'"),
+            sqlite_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_reservations_expires_at_live",
+            "expires_at",
+            postgresql_where=text("status = 'pending'"),
+            sqlite_where=text("status = 'pending'"),
+        ),
+        CheckConstraint("extend_count <= 1", "extend_count"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    user_id: Mapped[UUID] = soft_ref("auth.users.id")
+    pet_id: Mapped[UUID] = soft_ref("pet.pets.id")
+    service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id", ondelete="RESTRICT"), index=True)
+    slot_id: Mapped[UUID] = mapped_column(ForeignKey("slots.id", ondelete="RESTRICT"), index=True)
+    lock_id: Mapped[str] = mapped_column(String(100), unique=True)
+    status: Mapped[ReservationStatus] = mapped_column(default="pending")
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    extend_count: Mapped[int] = mapped_column(SmallInteger, default=0)
+
+
+class Booking(Base):
+    __tablename__ = "bookings"
+    __table_args__ = (
+        Index("ix_bookings_user_id_status", "user_id", "status"),
+        Index("ix_bookings_clinic_id_status", "clinic_id", "status"),
+        Index(
+            "ix_bookings_pet_id_live",
+            "pet_id",
+            postgresql_where=text("status IN ('pending_payment','pending_approval','confirmed','in_progress')"),
+            sqlite_where=text("status IN ('pending_payment','pending_approval','confirmed','in_progress')"),
+        ),
+        CheckConstraint("amount >= 0", "amount"),
+        CheckConstraint("status <> 'cancelled' OR holds_seat = false", "status_cancelled"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    reservation_id: Mapped[UUID | None] = mapped_column(ForeignKey("reservations.id", ondelete="SET NULL"), unique=True)
+    user_id: Mapped[UUID] = soft_ref("auth.users.id", index=False)
+    pet_id: Mapped[UUID] = soft_ref("pet.pets.id")
+    clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id", index=False)
+    service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id", ondelete="RESTRICT"), index=True)
+    slot_id: Mapped[UUID] = mapped_column(ForeignKey("slots.id", ondelete="RESTRICT"), index=True)
+    payment_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("payments.id", ondelete="SET NULL", use_alter=True), index=True
+    )
+    reference_code: Mapped[str] = mapped_column(String(20), unique=True)
+    amount: Mapped[Money]
+    status: Mapped[BookingStatus] = mapped_column(default="pending_payment")
+    cancellation_reason: Mapped[str | None] = mapped_column(String(255))
+    notes: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    updated_at: Mapped[datetime]
+    snapshot: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    reschedule_count: Mapped[int] = mapped_column(SmallInteger, default=0)
+    holds_seat: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Payment(Base):
+    __tablename__ = "payments"
+    __table_args__ = (
+        Index(
+            "uq_payments_external_reference",
+            "external_reference",
+            unique=True,
+            postgresql_where=text("external_reference IS NOT NULL"),
+            sqlite_where=text("external_reference IS NOT NULL"),
+        ),
+        CheckConstraint("amount >= 0", "amount"),
+        CheckConstraint("refunded_amount >= 0 AND refunded_amount <= amount", "refunded_amount"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"), unique=True)
+    external_reference: Mapped[str | None] = mapped_column(String(100))
+    amount: Mapped[Money]
+    currency: Mapped[str] = mapped_column(String(3), default="IDR")
+    payment_method: Mapped[PaymentMethod]
+    status: Mapped[PaymentStatus] = mapped_column(default="pending", index=True)
+    payment_details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    paid_at: Mapped[datetime | None] = mapped_column(index=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    refunded_amount: Mapped[Money] = mapped_column(default=Decimal(0))
+
+
+class FinancialEntry(Base):
+    __tablename__ = "financial_entries"
+    __table_args__ = (
+        Index(
+            "uq_financial_entries_booking_id_type",
+            "booking_id",
+            "type",
+            unique=True,
+            postgresql_where=text("type IN ('booking_fee','refund')"),
+            sqlite_where=text("type IN ('booking_fee','refund')"),
+        ),
+        Index("ix_financial_entries_clinic_id_status", "clinic_id", "status"),
+        CheckConstraint("platform_fee + clinic_amount + tax_amount = total_amount", "platform_fee"),
+        CheckConstraint("(status = 'settled') = (settlement_date IS NOT NULL)", "status_settled"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="RESTRICT"))
+    clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id", index=False)
+    type: Mapped[EntryKind]
+    total_amount: Mapped[Money]
+    platform_fee: Mapped[Money]
+    clinic_amount: Mapped[Money]
+    tax_amount: Mapped[Money] = mapped_column(default=Decimal(0))
+    currency: Mapped[str] = mapped_column(String(3), default="IDR")
+    status: Mapped[EntryStatus] = mapped_column(default="pending")
+    settlement_date: Mapped[datetime | None] = mapped_column(index=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    commission_rate: Mapped[Percent]
+
+
+class Review(Base):
+    __tablename__ = "reviews"
+    __table_args__ = (
+        Index("ix_reviews_clinic_id_is_published_created_at", "clinic_id", "is_published", "created_at"),
+        CheckConstraint("rating BETWEEN 1 AND 5", "rating"),
+        CheckConstraint("helpful_count >= 0", "helpful_count"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"), unique=True)
+    user_id: Mapped[UUID] = soft_ref("auth.users.id")
+    clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id", index=False)
+    service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id", ondelete="RESTRICT"), index=True)
+    rating: Mapped[int]
+    comment: Mapped[str | None] = mapped_column(Text)
+    attachments: Mapped[list[Any]] = mapped_column(default=list)
+    is_verified: Mapped[bool] = mapped_column(default=True)
+    is_published: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    anonymous: Mapped[bool] = mapped_column(default=False)
+    helpful_count: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class HelpfulVote(Base):
+    __tablename__ = "review_helpful"
+    __table_args__ = (UniqueConstraint("review_id", "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    review_id: Mapped[UUID] = mapped_column(ForeignKey("reviews.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = soft_ref("auth.users.id")
+    created_at: Mapped[datetime]
+
+
+class UserRef(Base):
+    __tablename__ = "user_refs"
+
+    user_id: Mapped[UUID] = soft_ref("auth.users.id", primary_key=True, index=False)
+    email: Mapped[str | None] = mapped_column(String(255))
+    full_name: Mapped[str | None] = mapped_column(String(255))
+    phone_number: Mapped[str | None] = mapped_column(String(20))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=0)
+    synced_at: Mapped[datetime]
+
+
+class PetRef(Base):
+    __tablename__ = "pet_refs"
+
+    pet_id: Mapped[UUID] = soft_ref("pet.pets.id", primary_key=True, index=False)
+    user_id: Mapped[UUID] = soft_ref("auth.users.id")
+    name: Mapped[str | None] = mapped_column(String(100))
+    species: Mapped[str | None] = mapped_column(String(50))
+    breed: Mapped[str | None] = mapped_column(String(100))
+    is_deleted: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(default=0)
+    synced_at: Mapped[datetime]
+
+
+class ClinicRef(Base):
+    __tablename__ = "clinic_refs"
+
+    clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id", primary_key=True, index=False)
+    owner_id: Mapped[UUID] = soft_ref("auth.users.id")
+    name: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[str] = mapped_column(String(20))
+    commission_rate: Mapped[Percent] = mapped_column(default=Decimal("10.00"))
+    timezone: Mapped[str] = mapped_column(String(50), default="Asia/Jakarta")
+    operating_hours: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    version: Mapped[int] = mapped_column(default=0)
+    synced_at: Mapped[datetime]
+
+
+class OfferingRef(Base):
+    __tablename__ = "offering_refs"
+
+    service_id: Mapped[UUID] = soft_ref("clinic.clinic_services.service_id", primary_key=True, index=False)
+    clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id")
+    is_active: Mapped[bool] = mapped_column(default=True)
+    price_override: Mapped[Money | None]
+    version: Mapped[int] = mapped_column(default=0)
+    synced_at: Mapped[datetime]
