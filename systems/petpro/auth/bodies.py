@@ -38,7 +38,8 @@ def _same(given: str | None, others: ValidationInfo) -> str | None:
 
 
 def _reachable(given: str, others: ValidationInfo) -> str:
-    by_mail = others.data.get("delivery_method") == "email" or "@" in given
+    method = others.data.get("delivery_method", "push")
+    by_mail = method == "email" or (method == "push" and "@" in given)
     return (normal_email if by_mail else normal_phone)(given)
 
 
