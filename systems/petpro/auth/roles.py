@@ -9,9 +9,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import select
 
-from freehold import Problem, Tx, not_found
+from freehold import Tx, not_found
 from systems.petpro.auth.rules import DESCRIPTIONS, PERMISSIONS, ROLES
 from systems.petpro.auth.tables import Permission, Role, RolePermission
+from systems.petpro.bodies import invalid
 
 
 async def ensure_roles(tx: Tx) -> None:
@@ -61,10 +62,5 @@ async def permissions_named(names: Collection[str], tx: Tx) -> list[Permission]:
     found = list(await tx.scalars(select(Permission).where(Permission.name.in_(names))))
     unknown = sorted(set(names) - {permission.name for permission in found})
     if unknown:
-        raise Problem(
-            400,
-            "VALIDATION_ERROR",
-            "The request is not valid",
-            errors=[{"field": "permissions", "problem": f"there is no {', '.join(unknown)}: see GET /permissions"}],
-        )
+        raise invalid("permissions", f"there is no {', '.join(unknown)}: see GET /permissions")
     return found
