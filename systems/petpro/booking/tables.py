@@ -213,6 +213,8 @@ class FinancialEntry(Base):
 
 
 class Review(Base):
+    """What a customer says of a completed booking. Deleted reviews are gone, so that the booking can have another."""
+
     __tablename__ = "reviews"
     __table_args__ = (
         Index("ix_reviews_clinic_id_is_published_created_at", "clinic_id", "is_published", "created_at"),
@@ -236,8 +238,15 @@ class Review(Base):
     helpful_count: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)
 
+    def touch(self, now: datetime) -> None:
+        """It is another version now."""
+        self.updated_at = now
+        self.version += 1
+
 
 class HelpfulVote(Base):
+    """Somebody found a review helpful."""
+
     __tablename__ = "review_helpful"
     __table_args__ = (UniqueConstraint("review_id", "user_id"),)
 
