@@ -103,9 +103,9 @@ class ProductChanges(ProductFields):
     name: Annotated[str, Field(min_length=1, max_length=255)] = UNSET
     category_id: UUID = UNSET
     sku: Annotated[str, Field(min_length=1, max_length=50)] = UNSET
-    regular_price: Annotated[
-        Price, Field(validation_alias=AliasChoices("price", "regularPrice", "regular_price"))
-    ] = UNSET
+    regular_price: Annotated[Price, Field(validation_alias=AliasChoices("price", "regularPrice", "regular_price"))] = (
+        UNSET
+    )
     reorder_threshold: Annotated[
         Units, Field(validation_alias=AliasChoices("minStock", "min_stock", "reorderThreshold", "reorder_threshold"))
     ] = UNSET

@@ -39,7 +39,7 @@ async def reserve(event: InventoryReserved, tx: Tx) -> None:
         _reject(hold, "out_of_stock", short, tx)
         return
     for line in lines:
-        move_line(stock[line.product_id], "reservation", line, -line.quantity, event.order_id, tx)
+        move_line(stock[line.product_id], "reservation", line, event.order_id, tx)
     _answer(hold, tx)
 
 
@@ -101,7 +101,7 @@ async def _take_out(hold: OrderHold, lines: list[StockLine], tx: Tx) -> None:
     stock = await lock_stock({line.product_id for line in lines}, tx)
     for line in lines:
         if takes_out(done[line.order_item_id]):
-            move_line(stock[line.product_id], "stock_out", line, -line.quantity, hold.order_id, tx)
+            move_line(stock[line.product_id], "stock_out", line, hold.order_id, tx)
     await _settle(hold, tx)
 
 
@@ -111,7 +111,7 @@ async def _give_back(hold: OrderHold, lines: list[StockLine], tx: Tx) -> None:
     for line in lines:
         kind = gives_back(done[line.order_item_id])
         if kind is not None:
-            move_line(stock[line.product_id], kind, line, line.quantity, hold.order_id, tx)
+            move_line(stock[line.product_id], kind, line, hold.order_id, tx)
         elif not done[line.order_item_id]:
             log.warning("order %s: line %s was cancelled, and never held any stock", hold.order_id, line.order_item_id)
     await _settle(hold, tx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from uuid import UUID
 
 from sqlalchemy import select
 
@@ -38,11 +39,11 @@ async def get_stock(query: GetStock, tx: Tx) -> StockRow:
 
 @inventory.answers(CheckStock, writes=False)
 async def check_stock(query: CheckStock, tx: Tx) -> StockAnswer:
-    wanted: Counter[object] = Counter()
+    wanted: Counter[UUID] = Counter()
     for item in query.items:
         wanted[item.product_id] += item.quantity
     found = select(Stock.product_id, Stock.quantity_available).where(Stock.product_id.in_(list(wanted)))
-    free = {product_id: available for product_id, available in await tx.execute(found)}
+    free: dict[UUID, int] = dict((await tx.execute(found)).tuples().all())
     short = [
         StockShortage(product_id=product_id, requested=quantity, available=free.get(product_id, 0))
         for product_id, quantity in wanted.items()

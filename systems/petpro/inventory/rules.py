@@ -24,6 +24,11 @@ class Level:
     reserved: int = 0
 
 
+def signed(kind: MovementType, units: int) -> int:
+    """So many units with the sign that the ledger has for the movement."""
+    return -units if _SIGN[kind] < 0 else units
+
+
 def shift(level: Level, kind: MovementType, quantity: int) -> Level:
     """The level, moved by a quantity with the sign that the ledger has, or by a sum of such quantities."""
     if kind == "stock_out":
@@ -73,7 +78,7 @@ def shortages(lines: Sequence[StockLine], free: Mapping[UUID, int]) -> list[Shor
     return short
 
 
-# --- an order's line, by its own movements ------------------------------------------------------------------------------
+# --- an order's line, by its own movements ----------------------------------------------------------------------------
 
 Done = Collection[MovementType]
 """The movements that an order's line has had."""

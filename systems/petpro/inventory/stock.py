@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from freehold import Tx
 from systems.petpro.inventory.contract import MovementType, StockLine
+from systems.petpro.inventory.rules import signed
 from systems.petpro.inventory.tables import Stock, StockMovement
 
 ORDER_ITEM = "order_item"
@@ -56,9 +57,10 @@ def move(
     tx.publish(changed)
 
 
-def move_line(stock: Stock, kind: MovementType, line: StockLine, quantity: int, order_id: UUID, tx: Tx) -> None:
-    """Book a movement for a line of an order."""
-    move(stock, kind, quantity, tx, reference=(ORDER_ITEM, str(line.order_item_id)), order_id=str(order_id))
+def move_line(stock: Stock, kind: MovementType, line: StockLine, order_id: UUID, tx: Tx) -> None:
+    """Book a movement of all units of an order's line."""
+    reference = ORDER_ITEM, str(line.order_item_id)
+    move(stock, kind, signed(kind, line.quantity), tx, reference=reference, order_id=str(order_id))
 
 
 async def movements_of(lines: Collection[StockLine], tx: Tx) -> dict[UUID, set[MovementType]]:

@@ -54,9 +54,10 @@ def _low(product: Product) -> LowStock:
 
 
 @inventory.get("/products/{id}", access=public, errors=[404])
+@inventory.get("/inventory/products/{id}", access=public, errors=[404])
 @inventory.get("/admin/inventory/products/{id}", access=public, errors=[404])
 async def get_product(id: UUID, tx: Tx) -> ProductOut:
-    """A product, on sale or not."""
+    """A product, on sale or not. It stands behind the lists whose paths look like a product's."""
     return ProductOut.model_validate(await product_of(id, tx))
 
 
@@ -88,7 +89,10 @@ async def adjust(product_id: UUID, body: Adjustment, tx: Tx, caller: User) -> Ad
             move(stock, kind, quantity, tx, reference=("user", str(caller.id)), **details)
         except ValueError:
             raise Problem(
-                422, "INSUFFICIENT_STOCK", f"There are only {stock.quantity_available}", available=stock.quantity_available
+                422,
+                "INSUFFICIENT_STOCK",
+                f"There are only {stock.quantity_available}",
+                available=stock.quantity_available,
             ) from None
     return AdjustedStock.model_validate(stock)
 
