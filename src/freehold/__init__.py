@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from freehold.identity.refresh import hash_refresh_token as hash_refresh_token
     from freehold.identity.refresh import judge as judge
     from freehold.identity.refresh import new_refresh_token as new_refresh_token
+    from freehold.identity.signatures import BodySignature as BodySignature
     from freehold.identity.signatures import InvalidSignature as InvalidSignature
     from freehold.identity.signatures import TimedSignature as TimedSignature
     from freehold.identity.tokens import TokenIssuer as TokenIssuer
@@ -121,7 +122,7 @@ _ROOMS = {
     "identity.key_ring": "KeyRing",
     "identity.passwords": "Passwords",
     "identity.refresh": "RefreshState Verdict hash_refresh_token judge new_refresh_token",
-    "identity.signatures": "InvalidSignature TimedSignature",
+    "identity.signatures": "BodySignature InvalidSignature TimedSignature",
     "identity.tokens": "TokenIssuer TokenVerifier",
     "identity.verification": "InvalidToken TokenExpired",
     "model.access": "User internal owner permission public role signature user",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freehold import Gateway, System
+from freehold import Gateway, RateLimit, System
 from systems.petpro.auth.service import auth
 from systems.petpro.booking.service import booking
 from systems.petpro.clinic.service import clinic
@@ -16,6 +16,15 @@ system = System(
     title="PetPro",
     services=[auth, pet, booking, clinic, inventory, vendor, views],
     auth="auth",
+    access_token_seconds=3600,
     invalid_status=400,
-    gateway=Gateway(prefix="/api/v1", timeout=30.0),
+    gateway=Gateway(
+        prefix="/api/v1",
+        aliases=["/api"],
+        timeout=30.0,
+        rate_limits=[
+            RateLimit("/", per_second=20 / 60, burst=20, users={"*": 60, "staff": 120, "vendor": 120, "admin": 300})
+        ],
+        rate_limit_code="RATE_LIMIT_EXCEEDED",
+    ),
 )

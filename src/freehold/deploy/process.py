@@ -214,6 +214,7 @@ class Process:
             {**self.apps, **(self._neighbours.addresses if self._neighbours else {})},
             rate_limits=self.store.shelf("gateway").rate_limits,
             limited=self.deployment.rate_limits,
+            verifier=self._identities.verifier(),
             queue_passes=self._identities.queue_passes() if self.deployment.queue_mode else None,
             objects=gateway_objects(self.system, self._objects),
             draining=self.draining,

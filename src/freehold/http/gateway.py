@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -24,16 +23,17 @@ from freehold.http.objects import METHODS, ROUTE, SignedObjects
 from freehold.http.problems import Translator, problem_response
 from freehold.http.proxy import Backend, LocalBackend, RemoteBackend
 from freehold.http.queue_mode import QueueMode
+from freehold.http.rate_limiting import RateLimiter
 from freehold.identity import TokenVerifier
 from freehold.model.errors import ConfigurationError
 from freehold.model.problem import Problem
 from freehold.model.routes import MEBIBYTE
 from freehold.model.service import Service
-from freehold.model.system import RateLimit, System
+from freehold.model.system import System
 from freehold.observe.metrics import CONTENT_TYPE, METRICS
 from freehold.stores.objects import Objects
 from freehold.stores.objects.folder import FolderObjects
-from freehold.stores.rate_limits import MemoryRateLimits, RateLimits, Verdict
+from freehold.stores.rate_limits import MemoryRateLimits, RateLimits
 
 JWKS = "/.well-known/jwks.json"
 _IDENTITY = (b"x-user-", b"x-tenant-", b"x-service-token", b"x-timeout-ms", b"x-request-id")
@@ -67,16 +67,15 @@ class GatewayApp:
         system: System,
         backends: Mapping[str, ASGIApp | str],
         *,
-        rate_limits: RateLimits | None,
+        limiter: RateLimiter | None,
         queue: QueueMode | None,
         signed_objects: SignedObjects | None,
         draining: Draining,
     ) -> None:
         self._system = system
         self.draining = draining
-        self._limits = rate_limits
+        self._limiter = limiter
         self._queue = queue
-        self._rules = sorted(system.gateway.rate_limits, key=_precision, reverse=True)
         self._translator = Translator(system.invalid_status, None, "gateway")
         # Every event stream holds a connection while it lasts: there are as many as clients have opened here.
         pool = httpx.Limits(max_connections=None, max_keepalive_connections=200, keepalive_expiry=4)
@@ -155,6 +154,7 @@ class GatewayApp:
         began = time.perf_counter()
         headers = dict(scope["headers"])
         outgoing = _Outgoing(send, request_id_of(headers))
+        scope = self._unaliased(scope)
         path, method = scope["path"], scope["method"]
         template: str | None = None
         try:
@@ -178,31 +178,26 @@ class GatewayApp:
             await response(scope, receive, outgoing)
         METRICS.requested("gateway", method, template, outgoing.status, time.perf_counter() - began)
 
+    def _unaliased(self, scope: Scope) -> Scope:
+        path = self._system.gateway.unaliased(scope["path"])
+        if path == scope["path"]:
+            return scope
+        raw = self._system.gateway.unaliased(scope.get("raw_path", scope["path"].encode()).decode("latin-1"))
+        return {**scope, "path": path, "raw_path": raw.encode("latin-1")}
+
     async def _let_in(self, scope: Scope, headers: Mapping[bytes, bytes], outgoing: _Outgoing) -> None:
         """Raises the 429 or 503 problem. Who shows a queue pass was let through in its turn, and is not slowed down."""
         declared = scope["path"].removeprefix(self._system.gateway.prefix)
         guarded = self._queue is not None and self._queue.guards(scope["method"], declared)
         if guarded and self._queue is not None and await self._queue.accepts(headers):
-            outgoing.add([(b"x-ratelimit-bypass", b"queue-pass")])
+            outgoing.added.append((b"x-ratelimit-bypass", b"queue-pass"))
             return
-        await self._limit(scope, declared, outgoing)
+        if self._limiter is not None:
+            await self._limiter.take(scope, headers, declared, outgoing.added)
         if guarded:
             raise Problem(
                 503, "QUEUE_REQUIRED", "Join the queue, and come back with your pass", headers={"Retry-After": "5"}
             )
-
-    async def _limit(self, scope: Scope, declared: str, outgoing: _Outgoing) -> None:
-        at, rule = next(
-            ((at, rule) for at, rule in enumerate(self._rules) if _fits(rule, scope["method"], declared)), (0, None)
-        )
-        if rule is None or self._limits is None:
-            return
-        client = scope["client"][0] if scope.get("client") else "unknown"
-        verdict = await self._limits.take(f"{at}:{client}", rule.per_second, rule.burst)
-        outgoing.add(_rate_headers(rule, verdict))
-        if not verdict.allowed:
-            wait = str(max(1, math.ceil(verdict.retry_after)))
-            raise Problem(429, "TOO_MANY_REQUESTS", "Slow down and try again", headers={"Retry-After": wait})
 
     async def _forward(
         self, found: Forwarding, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, outgoing: _Outgoing
@@ -258,22 +253,19 @@ class GatewayApp:
 class _Outgoing:
     """The way back: request id and rate limit go onto every answer."""
 
-    __slots__ = ("_added", "_send", "request_id", "status")
+    __slots__ = ("_send", "added", "request_id", "status")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._added = [(b"x-request-id", request_id.encode("ascii"))]
+        self.added = [(b"x-request-id", request_id.encode("ascii"))]
         self.request_id = request_id
         self.status = 0
-
-    def add(self, headers: list[tuple[bytes, bytes]]) -> None:
-        self._added += headers
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             kept = [header for header in message.get("headers", ()) if header[0] != b"x-request-id"]
-            message = {**message, "headers": [*kept, *self._added]}
+            message = {**message, "headers": [*kept, *self.added]}
         await self._send(message)
 
 
@@ -283,6 +275,7 @@ def gateway_app(
     *,
     rate_limits: RateLimits | None = None,
     limited: bool = True,
+    verifier: TokenVerifier | None = None,
     queue_passes: TokenVerifier | None = None,
     objects: Objects | None = None,
     draining: Draining | None = None,
@@ -294,6 +287,7 @@ def gateway_app(
         backends: by service, an ASGI app in this process or a base URL.
         rate_limits: where the token buckets are; in memory when None.
         limited: False lets everybody do everything as often as they like, for load tests.
+        verifier: verifies access tokens, for rate limits by user; without it all count by address.
         queue_passes: turns queue mode on: verifies the passes of the system's `Gateway(queue=…)`.
         objects: the system's; the presigned URLs of those in a folder are answered here.
         draining: shared with whoever learns first that the process is to stop.
@@ -301,8 +295,12 @@ def gateway_app(
     Raises:
         ConfigurationError: `queue_passes` for a system that declares no queue.
     """
-    limits = (rate_limits or MemoryRateLimits()) if limited else None
-    queue = None
+    limiter, queue = None, None
+    if limited:
+        declared = system.gateway
+        limiter = RateLimiter(
+            declared.rate_limits, declared.rate_limit_code, rate_limits or MemoryRateLimits(), verifier
+        )
     if queue_passes is not None:
         if system.gateway.queue is None:
             raise ConfigurationError("queue_mode", f"{system.name} has no queue", "Declare Gateway(queue=QueuePass(…))")
@@ -310,7 +308,7 @@ def gateway_app(
     return GatewayApp(
         system,
         backends,
-        rate_limits=limits,
+        limiter=limiter,
         queue=queue,
         signed_objects=SignedObjects(objects) if isinstance(objects, FolderObjects) else None,
         draining=draining or Draining(),
@@ -334,22 +332,6 @@ def public_routes(service: Service) -> list[tuple[str, str, int]]:
         if answer.access.kind != "internal"
     ]
     return routes
-
-
-def _precision(rule: RateLimit) -> tuple[int, bool]:
-    return len(rule.path) + len(rule.suffix), bool(rule.methods)
-
-
-def _fits(rule: RateLimit, method: str, path: str) -> bool:
-    return (not rule.methods or method in rule.methods) and below(path, rule.path) and path.endswith(rule.suffix)
-
-
-def _rate_headers(rule: RateLimit, verdict: Verdict) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"x-ratelimit-limit", str(rule.burst).encode()),
-        (b"x-ratelimit-remaining", str(verdict.remaining).encode()),
-        (b"x-ratelimit-reset", str(math.ceil(verdict.full_after)).encode()),
-    ]
 
 
 async def _lifespan(receive: Receive, send: Send, close: Callable[[], Awaitable[None]]) -> None:

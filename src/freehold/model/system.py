@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from freehold.model.service import Service
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A token bucket per client address.
+    """A token bucket per client address, and where `users` says so one per user instead.
 
     Args:
         path: prefix without the gateway's own, e.g. `/auth`; the longest that fits decides.
@@ -21,6 +21,8 @@ class RateLimit:
         burst: tokens at most.
         methods: which methods it counts; empty: all.
         suffix: counts only paths that end so.
+        users: requests a minute of whoever shows a valid access token, by role; the most generous of their roles
+            decides, and `*` is everybody's. Empty: they count by address like others.
     """
 
     path: str
@@ -28,6 +30,7 @@ class RateLimit:
     burst: int
     methods: tuple[str, ...] = ()
     suffix: str = ""
+    users: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,18 @@ class Gateway:
 
     Args:
         prefix: of every public path.
+        aliases: other prefixes that lead to the same routes, e.g. `/api` beside `/api/v1`.
         rate_limits: none by default.
+        rate_limit_code: the code of the 429 problem.
         timeout: seconds a service may take to answer.
         timeouts: other timeouts by path prefix.
         queue: what needs a pass while a deployment's `queue_mode` is on.
     """
 
     prefix: str = "/api/v1"
+    aliases: Sequence[str] = ()
     rate_limits: Sequence[RateLimit] = ()
+    rate_limit_code: str = "TOO_MANY_REQUESTS"
     timeout: float = 30.0
     timeouts: dict[str, float] = field(default_factory=dict)
     queue: QueuePass | None = None
@@ -73,6 +80,14 @@ class Gateway:
     def path(self, declared: str) -> str:
         """Where a declared path is served: below the prefix, unless it starts with `/internal` or `/.well-known`."""
         return declared if declared.startswith(("/internal/", "/.well-known/")) else self.prefix + declared
+
+    def unaliased(self, asked: str) -> str:
+        """The path below the prefix that an asked one stands for; the same where no alias leads to it."""
+        if not asked.startswith(f"{self.prefix}/"):
+            for alias in self.aliases:
+                if asked.startswith(f"{alias}/"):
+                    return self.prefix + asked.removeprefix(alias)
+        return asked
 
 
 @dataclass
@@ -89,6 +104,7 @@ class System:
         services: all of them.
         gateway: the public entrance.
         auth: name of the service that issues access tokens; None when no route needs a user.
+        access_token_seconds: how long an access token lives.
         tenant_column: the column that scopes rows to the caller's tenant; None without tenants.
         tenant_free_roles: roles that see every tenant's rows.
         invalid_status: the status for a request that does not fit its model.
@@ -103,6 +119,7 @@ class System:
     services: Sequence[Service]
     gateway: Gateway = field(default_factory=Gateway)
     auth: str | None = None
+    access_token_seconds: int = 900
     tenant_column: str | None = None
     tenant_free_roles: tuple[str, ...] = ()
     invalid_status: int = 422

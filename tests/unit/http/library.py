@@ -363,11 +363,17 @@ class World:
             await host.close()
 
     def app(self, service: str = "shelves", **options: Any) -> ServiceApp:
-        verifier = TokenVerifier(self.rings["desk"], issuer="desk", audience="library", clock=self.clock)
         services = ServiceTokenVerifier(service, self.rings.get, clock=self.clock)
         return service_app(
-            self.hosts[service], verifier=verifier, service_verifier=services, key_ring=self.rings[service], **options
+            self.hosts[service],
+            verifier=self.verifier(),
+            service_verifier=services,
+            key_ring=self.rings[service],
+            **options,
         )
+
+    def verifier(self) -> TokenVerifier:
+        return TokenVerifier(self.rings["desk"], issuer="desk", audience="library", clock=self.clock)
 
     def gateway(self, **backends: Any) -> GatewayApp:
         return gateway_app(self.system, {"shelves": self.app(), "desk": self.app("desk"), **backends})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -219,3 +220,39 @@ async def test_tenant_free_users_narrow_through_the_gateway(world: World) -> Non
         assert (await web.get("/api/v1/context", headers=headers)).json()["tenant"] == str(ALICE.tenant_id)
         nobody = User(id=UUID(int=50))
         assert (await web.get("/api/v1/context", headers=world.bearer(nobody))).json()["tenant"] == str(UUID(int=0))
+
+
+async def test_rate_limits_by_user(tmp_path: Any) -> None:
+    rules = (RateLimit("/", per_second=1 / 60, burst=1, users={"*": 2, "root": 4}),)
+    world = World(lambda service: open_engine(f"sqlite:///{tmp_path / service}.db"), rate_limits=rules)
+    await world.start()
+    limits = MemoryRateLimits(now=lambda: 0.0)
+    apps = {"shelves": world.app(), "desk": world.app("desk")}
+    gateway = gateway_app(world.system, apps, rate_limits=limits, verifier=world.verifier())
+    async with client(gateway) as web:
+
+        async def left(**headers: str) -> tuple[str, str]:
+            answer = await web.get("/api/v1/staff", headers=headers)
+            return answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]
+
+        assert await left(**world.bearer(ALICE)) == ("2", "1")
+        assert await left(**world.bearer(ROOT)) == ("4", "3"), "the most generous role decides"
+        assert await left(Authorization="Bearer forged") == ("1", "0"), "whom nobody vouches for is an address"
+        assert (await web.get("/api/v1/staff")).status_code == 429, "which is used up now"
+        assert await left(**world.bearer(ALICE)) == ("2", "0"), "and a user is not"
+    await world.stop()
+
+
+async def test_an_alias_leads_to_the_same_routes(world: World) -> None:
+    world.system.gateway = replace(world.system.gateway, aliases=("/api", "/v1"))
+    async with client(world.gateway()) as web:
+        made = await add(world, web)
+        for prefix in ("/api/v1", "/api", "/v1"):
+            assert (await web.get(f"{prefix}/books/{made['id']}")).json() == made, prefix
+        for path in ("/other/books", "/v1x/books", "/api/v1/v1/books", f"/api/internal/books/{made['id']}"):
+            assert (await web.get(path)).status_code == 404, path
+    async with serving(world.app()) as url:
+        gateway = world.gateway(shelves=url)
+        async with client(gateway) as web:
+            assert (await web.get(f"/v1/books/{made['id']}?x=%2F")).json() == made
+        await gateway.aclose()

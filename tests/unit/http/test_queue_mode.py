@@ -64,7 +64,7 @@ async def test_what_is_no_pass(world: World) -> None:
     world.clock.advance(minutes=5)
     access = world.bearer(ALICE)["Authorization"].split()[1]
     world_gateway = gateway(world)
-    world_gateway._limits = None
+    world_gateway._limiter = None
     async with client(world_gateway) as web:
         for bad in (
             "", "x", old, access, token(world, audience="library"), token(world, purpose="other"),
