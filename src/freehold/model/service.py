@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import MetaData
 
 from freehold.model.access import Access, internal
+from freehold.model.derived import Derived
 from freehold.model.errors import DeclarationError
 from freehold.model.messages import NAME, Command, Event, Message, Query
 from freehold.model.routes import Idempotency, Method, Resource, Route
@@ -110,6 +111,7 @@ class Service:
     jobs: list[Job] = field(default_factory=list, init=False)
     sagas: list[Saga] = field(default_factory=list, init=False)
     views: list[View] = field(default_factory=list, init=False)
+    derived: list[Derived] = field(default_factory=list, init=False)
     coalescings: list[Coalescing] = field(default_factory=list, init=False)
     provided: dict[type[Any], Callable[..., Any]] = field(default_factory=dict, init=False)
     fallbacks: dict[type[Query[Any]], Callable[..., Any]] = field(default_factory=dict, init=False)
@@ -351,6 +353,15 @@ class Service:
         """This service keeps the view."""
         self.views.append(view)
         return view
+
+    def derive(self, view: Derived) -> Derived:
+        """This service computes the view from its others."""
+        self.derived.append(view)
+        return view
+
+    def every_view(self) -> list[View | Derived]:
+        """Those kept from events, then those computed from them."""
+        return [*self.views, *self.derived]
 
     def provide(self, function: F) -> F:
         """Make something that handlers get by its type, once per process: settings and a Clock come in by type.

@@ -70,7 +70,6 @@ class Metrics:
         )
 
         self._read_repairs = counter("freehold_read_repairs", "Rows asked of their owner", "service", "view")
-        self._drift = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -147,10 +146,6 @@ class Metrics:
         """A view asked its owner for a row that it did not have."""
         self._read_repairs.labels(service, view).inc()
 
-    def drifted(self, service: str, check: str) -> None:
-        """A reconciliation found a difference."""
-        self._drift.labels(service, check).inc()
-
     def render(self) -> bytes:
         """The whole registry as Prometheus reads it; its content type is `CONTENT_TYPE`."""
         return generate_latest(self.registry)
@@ -181,6 +176,13 @@ def counter(name: str, text: str, *labels: str) -> Counter:
         labels: names of its labels, which take few values.
     """
     return _made(Counter, name, text, labels)
+
+
+def drifted(service: str, check: str) -> None:
+    """A reconciliation found a difference. Systems have checks of their own, so the counter is theirs as well."""
+    counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check").labels(
+        service, check
+    ).inc()
 
 
 def gauge(name: str, text: str, *labels: str) -> Gauge:
