@@ -108,7 +108,7 @@ class PayoutFact(Base):
 
     __tablename__ = "payout_facts"
 
-    payout_id: Mapped[UUID] = soft_ref("vendor.payouts.id", primary_key=True, index=False)
+    payout_id: Mapped[UUID] = soft_ref("vendor.vendor_payouts.id", primary_key=True, index=False)
     vendor_id: Mapped[UUID] = soft_ref("vendor.vendors.id")
     amount: Mapped[Money]
     is_completed: Mapped[bool] = mapped_column(default=False)
