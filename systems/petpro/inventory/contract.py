@@ -141,6 +141,12 @@ class StockRow(BaseModel):
     updated_at: Timestamp
 
 
+class GetStock(Query[StockRow], path="/internal/stock/{product_id}"):
+    """404 `PRODUCT_NOT_FOUND` for a product that is unknown."""
+
+    product_id: UUID
+
+
 class WantedStock(BaseModel):
     product_id: UUID
     quantity: int

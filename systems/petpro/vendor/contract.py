@@ -12,6 +12,7 @@ from freehold import After, Event, Money, Page, Percent, Query, Timestamp
 OrderPaymentStatus = Literal["pending", "success", "failed", "refund_pending", "refunded", "partially_refunded"]
 OrderStatus = Literal["pending", "processing", "shipped", "delivered", "cancelled", "refunded"]
 PayoutStatus = Literal["pending", "processing", "completed", "failed"]
+RefundStatus = Literal["pending", "done"]
 ReservationState = Literal["requested", "reserved", "failed", "released", "committed"]
 VendorStatus = Literal["pending", "approved", "rejected", "suspended"]
 
@@ -132,6 +133,15 @@ class OrderCancelled(Event, name="order.cancelled", topic="petpro.vendor.orders"
     refund_amount: Money
     version: int
     cancelled_at: Timestamp
+
+
+class OrderRefunded(Event, name="order.refunded", topic="petpro.vendor.refunds", key="order_id"):
+    refund_id: UUID
+    order_id: UUID
+    amount: Money
+    refunded_total: Money
+    currency: str
+    refunded_at: Timestamp
 
 
 class PayoutCreated(Event, name="payout.created", topic="petpro.vendor.payouts", key="vendor_id"):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from freehold import Service
+import random
+
+from freehold import DataFolder, Service
 from systems.petpro.auth.contract import GetUser, SnapshotUsers
-from systems.petpro.inventory.contract import CheckStock, GetProduct, SnapshotProducts, SnapshotStock
+from systems.petpro.gateway import GatewaySettings, PaymentGateway, open_gateway
+from systems.petpro.inventory.contract import CheckStock, GetProduct, GetStock, SnapshotProducts, SnapshotStock
 from systems.petpro.vendor.contract import (
     InventoryReserved,
     OrderCancelled,
     OrderCreated,
     OrderPaid,
+    OrderRefunded,
     OrderStatusChanged,
     PayoutCompleted,
     PayoutCreated,
@@ -18,6 +22,7 @@ from systems.petpro.vendor.contract import (
     VendorStatusChanged,
     VendorUpdated,
 )
+from systems.petpro.vendor.settings import VendorSettings
 from systems.petpro.vendor.tables import Base
 
 vendor = Service(
@@ -34,9 +39,21 @@ vendor = Service(
         OrderPaid,
         OrderStatusChanged,
         OrderCancelled,
+        OrderRefunded,
         PayoutCreated,
         PayoutCompleted,
     ],
-    asks=[GetUser, SnapshotUsers, CheckStock, GetProduct, SnapshotProducts, SnapshotStock],
+    asks=[GetUser, SnapshotUsers, CheckStock, GetProduct, GetStock, SnapshotProducts, SnapshotStock],
+    settings=[VendorSettings, GatewaySettings],
     description="Marketplace vendors, listings, orders and payouts",
 )
+
+
+@vendor.provide
+def gateway(settings: GatewaySettings, folder: DataFolder) -> PaymentGateway:
+    return open_gateway(settings, folder)
+
+
+@vendor.provide
+def chance() -> random.Random:
+    return random.SystemRandom()

@@ -8,10 +8,37 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from freehold import Money, Percent, Portable, soft_ref, uuid7
-from systems.petpro.vendor.contract import OrderPaymentStatus, OrderStatus, PayoutStatus, ReservationState, VendorStatus
+from systems.petpro.vendor.contract import (
+    ItemStatus,
+    ListingRow,
+    OrderCancelled,
+    OrderCreated,
+    OrderedItem,
+    OrderPaid,
+    OrderPaymentStatus,
+    OrderRefunded,
+    OrderStatus,
+    OrderStatusChanged,
+    PayoutCompleted,
+    PayoutCreated,
+    PayoutRow,
+    PayoutStatus,
+    RefundStatus,
+    ReservationState,
+    StockLine,
+    VendorCreated,
+    VendorProductChanged,
+    VendorRow,
+    VendorStatus,
+    VendorStatusChanged,
+    VendorUpdated,
+)
+from systems.petpro.vendor.rules import check_transition, order_status
+
+CURRENCY = "IDR"
 
 
 class Base(Portable, DeclarativeBase):
@@ -19,6 +46,8 @@ class Base(Portable, DeclarativeBase):
 
 
 class Vendor(Base):
+    """A shop on the marketplace; each user has one at most."""
+
     __tablename__ = "vendors"
     __table_args__ = (
         Index("ix_vendors_city_province", "city", "province"),
@@ -45,8 +74,49 @@ class Vendor(Base):
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
 
+    def touch(self, now: datetime) -> None:
+        """It is about to change."""
+        self.updated_at, self.version = now, self.version + 1
+
+    def become(self, status: VendorStatus, reason: str | None, now: datetime) -> VendorStatusChanged:
+        """Go over to the status; the event that says so."""
+        previous, self.status = self.status, status
+        self.touch(now)
+        return VendorStatusChanged(
+            vendor_id=self.id,
+            previous_status=previous,
+            status=status,
+            reason=reason,
+            version=self.version,
+            changed_at=now,
+        )
+
+    def created(self) -> VendorCreated:
+        """The event that says so."""
+        return VendorCreated.model_validate(self.as_row().model_dump())
+
+    def updated(self) -> VendorUpdated:
+        """The event that says so."""
+        return VendorUpdated.model_validate(self.as_row().model_dump())
+
+    def as_row(self) -> VendorRow:
+        """As siblings keep it."""
+        return VendorRow(
+            vendor_id=self.id,
+            user_id=self.user_id,
+            business_name=self.business_name,
+            business_type=self.business_type,
+            status=self.status,
+            commission_rate=self.commission_rate,
+            version=self.version,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
 
 class Listing(Base):
+    """What a vendor offers of the catalogue, and for how much."""
+
     __tablename__ = "vendor_products"
     __table_args__ = (
         UniqueConstraint("vendor_id", "product_id"),
@@ -72,8 +142,34 @@ class Listing(Base):
     updated_at: Mapped[datetime]
     stock_version: Mapped[int] = mapped_column(default=0)
 
+    def changed(self, change: str, now: datetime) -> VendorProductChanged:
+        """The event that says so."""
+        self.updated_at = now
+        return VendorProductChanged(
+            vendor_product_id=self.id,
+            vendor_id=self.vendor_id,
+            product_id=self.product_id,
+            marketplace_price=self.marketplace_price,
+            is_active=self.is_active and change != "removed",
+            change=change,
+            changed_at=now,
+        )
+
+    def as_row(self) -> ListingRow:
+        """As siblings keep it."""
+        return ListingRow(
+            vendor_product_id=self.id,
+            vendor_id=self.vendor_id,
+            product_id=self.product_id,
+            marketplace_price=self.marketplace_price,
+            is_active=self.is_active,
+            updated_at=self.updated_at,
+        )
+
 
 class Order(Base):
+    """What a customer wants, of one vendor or of several."""
+
     __tablename__ = "orders"
     __table_args__ = (
         Index("ix_orders_customer_id_order_date", "customer_id", "order_date"),
@@ -103,8 +199,87 @@ class Order(Base):
     cancellation_reason: Mapped[str | None] = mapped_column(String(255))
     version: Mapped[int] = mapped_column(default=1)
 
+    items: Mapped[list[OrderItem]] = relationship(lazy="selectin", order_by="OrderItem.id")
+    payment: Mapped[OrderPayment | None] = relationship(lazy="selectin")
+
+    def items_of(self, vendor_id: UUID) -> list[OrderItem]:
+        """The vendor's items."""
+        return [item for item in self.items if item.vendor_id == vendor_id]
+
+    def move(self, items: list[OrderItem], status: OrderStatus, now: datetime) -> OrderStatus:
+        """Bring items into a status, and the order after them; the order's status before.
+
+        Raises Problem 409 when one of them cannot go there.
+        """
+        for item in items:
+            item.become(status, now)
+        previous, self.status = self.status, order_status([item.status for item in self.items])
+        self.updated_at, self.version = now, self.version + 1
+        return previous
+
+    def created(self) -> OrderCreated:
+        """The event that says so."""
+        return OrderCreated(
+            order_id=self.id,
+            order_number=self.order_number,
+            customer_id=self.customer_id,
+            total_amount=self.total_amount,
+            currency=CURRENCY,
+            status=self.status,
+            items=[item.as_ordered() for item in self.items],
+            payment_due_at=self.payment_due_at,
+            version=self.version,
+            created_at=self.created_at,
+        )
+
+    def paid(self, payment: OrderPayment, now: datetime) -> OrderPaid:
+        """The event that says so."""
+        return OrderPaid(
+            order_id=self.id,
+            payment_id=payment.id,
+            amount=payment.amount,
+            currency=payment.currency,
+            items=[item.as_line() for item in self.items],
+            version=self.version,
+            paid_at=now,
+        )
+
+    def status_changed(self, previous: OrderStatus) -> OrderStatusChanged:
+        """The event that says so, of all items."""
+        return OrderStatusChanged(
+            order_id=self.id,
+            previous_status=previous,
+            status=self.status,
+            items=[
+                ItemStatus(
+                    order_item_id=item.id,
+                    vendor_id=item.vendor_id,
+                    status=item.status,
+                    delivered_at=item.delivered_at,
+                )
+                for item in self.items
+            ],
+            version=self.version,
+            changed_at=self.updated_at,
+        )
+
+    def cancelled(self, items: list[OrderItem], reason: str, refund: Decimal | None = None) -> OrderCancelled:
+        """The event that says so of these items; without a refund nothing was paid yet."""
+        return OrderCancelled(
+            order_id=self.id,
+            reason=reason,
+            stock_action="release" if refund is None else "return",
+            status=self.status,
+            items=[item.as_line() for item in items],
+            refund_amount=refund or Decimal(0),
+            version=self.version,
+            cancelled_at=self.updated_at,
+        )
+
 
 class OrderItem(Base):
+    """A line of an order: one product of one vendor, at the prices and rates of that day."""
+
     __tablename__ = "order_items"
     __table_args__ = (
         UniqueConstraint("order_id", "vendor_id", "product_id"),
@@ -120,6 +295,7 @@ class OrderItem(Base):
         CheckConstraint("unit_price >= 0", "unit_price"),
         CheckConstraint("subtotal = quantity * unit_price", "subtotal"),
         CheckConstraint("tax >= 0", "tax"),
+        CheckConstraint("taken_back >= 0 AND taken_back <= subtotal - commission_amount", "taken_back"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -138,9 +314,47 @@ class OrderItem(Base):
     commission_amount: Mapped[Money] = mapped_column(default=Decimal(0))
     delivered_at: Mapped[datetime | None]
     payout_id: Mapped[UUID | None] = mapped_column(ForeignKey("vendor_payouts.id", ondelete="SET NULL"), index=True)
+    tracking_number: Mapped[str | None] = mapped_column(String(100))
+    taken_back: Mapped[Money] = mapped_column(default=Decimal(0))
+
+    @property
+    def total(self) -> Decimal:
+        """What the customer pays for it."""
+        return self.subtotal + self.tax
+
+    @property
+    def earned(self) -> Decimal:
+        """What its vendor gets for it."""
+        return self.subtotal - self.commission_amount
+
+    def become(self, status: OrderStatus, now: datetime) -> None:
+        """Go over to the status. Raises Problem 409 when that cannot be."""
+        check_transition(self.status, status)
+        self.status, self.updated_at = status, now
+        if status == "delivered":
+            self.delivered_at = now
+
+    def as_line(self) -> StockLine:
+        """As inventory knows it."""
+        return StockLine(order_item_id=self.id, product_id=self.product_id, quantity=self.quantity)
+
+    def as_ordered(self) -> OrderedItem:
+        """As others are told of it."""
+        return OrderedItem(
+            order_item_id=self.id,
+            product_id=self.product_id,
+            vendor_id=self.vendor_id,
+            quantity=self.quantity,
+            unit_price=self.unit_price,
+            subtotal=self.subtotal,
+            tax=self.tax,
+            commission_amount=self.commission_amount,
+        )
 
 
 class Payout(Base):
+    """Money for a vendor: what its delivered items brought, less commission and what had to be given back."""
+
     __tablename__ = "vendor_payouts"
     __table_args__ = (
         Index("ix_vendor_payouts_vendor_id_status", "vendor_id", "status"),
@@ -159,8 +373,54 @@ class Payout(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
+    def become(self, status: PayoutStatus, now: datetime) -> None:
+        """Go over to the status."""
+        self.status, self.updated_at = status, now
+
+    def note(self, **details: Any) -> None:
+        """Keep more of what is known of it."""
+        self.transaction_details = {**self.transaction_details, **details}
+
+    def complete(self, now: datetime, **details: Any) -> PayoutCompleted:
+        """The money has gone; the event that says so."""
+        self.become("completed", now)
+        self.payout_date = now
+        self.note(**details)
+        return PayoutCompleted(
+            payout_id=self.id,
+            vendor_id=self.vendor_id,
+            amount=self.amount,
+            currency=self.currency,
+            reference_number=self.reference_number,
+            payout_date=now,
+        )
+
+    def created(self, item_count: int) -> PayoutCreated:
+        """The event that says so."""
+        return PayoutCreated(
+            payout_id=self.id,
+            vendor_id=self.vendor_id,
+            amount=self.amount,
+            currency=self.currency,
+            reference_number=self.reference_number,
+            item_count=item_count,
+            created_at=self.created_at,
+        )
+
+    def as_row(self) -> PayoutRow:
+        """As siblings keep it."""
+        return PayoutRow(
+            payout_id=self.id,
+            vendor_id=self.vendor_id,
+            amount=self.amount,
+            status=self.status,
+            updated_at=self.updated_at,
+        )
+
 
 class OrderPayment(Base):
+    """An order's money: taken once, given back in parts."""
+
     __tablename__ = "order_payments"
     __table_args__ = (
         Index(
@@ -185,9 +445,71 @@ class OrderPayment(Base):
     paid_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    payment_url: Mapped[str | None] = mapped_column(String(500))
+
+    def become(self, status: OrderPaymentStatus, now: datetime) -> None:
+        """Go over to the status."""
+        self.status, self.updated_at = status, now
+
+    def note(self, text: str) -> None:
+        """Keep a word about it for people."""
+        self.payment_details = {**self.payment_details, "notes": [*self.payment_details.get("notes", []), text]}
+
+
+class OrderRefund(Base):
+    """Money of an order that is to be given back, or was."""
+
+    __tablename__ = "order_refunds"
+    __table_args__ = (
+        UniqueConstraint("payment_id", "sequence"),
+        Index("ix_order_refunds_status_next_try_at", "status", "next_try_at"),
+        CheckConstraint("amount > 0", "amount"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id", ondelete="CASCADE"), index=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("order_payments.id", ondelete="CASCADE"))
+    sequence: Mapped[int]
+    amount: Mapped[Money]
+    reason: Mapped[str] = mapped_column(String(255))
+    item_ids: Mapped[list[Any]]
+    status: Mapped[RefundStatus] = mapped_column(default="pending")
+    tries: Mapped[int] = mapped_column(default=0)
+    next_try_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def key(self) -> str:
+        """Under which the gateway gives it back once."""
+        return f"refund:{self.payment_id}:{self.sequence}"
+
+    def done(self, payment: OrderPayment, now: datetime) -> OrderRefunded:
+        """The gateway gave it back; the event that says so."""
+        self.status, self.updated_at = "done", now
+        payment.refunded_amount += self.amount
+        return OrderRefunded(
+            refund_id=self.id,
+            order_id=self.order_id,
+            amount=self.amount,
+            refunded_total=payment.refunded_amount,
+            currency=payment.currency,
+            refunded_at=now,
+        )
+
+
+class OrderCounter(Base):
+    """The last running number of a year's orders."""
+
+    __tablename__ = "order_counters"
+
+    year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last: Mapped[int] = mapped_column(default=0)
 
 
 class UserRef(Base):
+    """A copy of a user of auth."""
+
     __tablename__ = "user_refs"
 
     user_id: Mapped[UUID] = soft_ref("auth.users.id", primary_key=True, index=False)
@@ -199,6 +521,8 @@ class UserRef(Base):
 
 
 class ProductRef(Base):
+    """A copy of a product of inventory."""
+
     __tablename__ = "product_refs"
 
     product_id: Mapped[UUID] = soft_ref("inventory.products.id", primary_key=True, index=False)
