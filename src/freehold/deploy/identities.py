@@ -75,7 +75,11 @@ class Identities:
         things: dict[type[Any], Any] = {ServiceTokens: self.tokens(service), KeyRing: self.own[service]}
         if service == self.system.auth:
             things[TokenIssuer] = TokenIssuer(
-                self.own[service], issuer=self.system.name, audience=self.system.name, clock=self.clock
+                self.own[service],
+                issuer=self.system.name,
+                audience=self.system.name,
+                ttl=self.system.access_token_seconds,
+                clock=self.clock,
             )
         verifier = self.verifier()
         if verifier is not None:

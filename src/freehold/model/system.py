@@ -104,6 +104,7 @@ class System:
         services: all of them.
         gateway: the public entrance.
         auth: name of the service that issues access tokens; None when no route needs a user.
+        access_token_seconds: how long an access token lives.
         tenant_column: the column that scopes rows to the caller's tenant; None without tenants.
         tenant_free_roles: roles that see every tenant's rows.
         invalid_status: the status for a request that does not fit its model.
@@ -118,6 +119,7 @@ class System:
     services: Sequence[Service]
     gateway: Gateway = field(default_factory=Gateway)
     auth: str | None = None
+    access_token_seconds: int = 900
     tenant_column: str | None = None
     tenant_free_roles: tuple[str, ...] = ()
     invalid_status: int = 422

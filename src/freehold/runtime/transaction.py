@@ -139,21 +139,25 @@ class Tx:
     async def insert(self, row: object, *, taken: Problem) -> None:
         """Insert a row now. Raises the problem `taken` when a unique key of it exists already."""
         self.add(row)
-        try:
-            await self.flush()
-        except Exception as error:
-            if self._host.engine.is_duplicate(error):
-                raise taken from None
-            raise
+        await self.flush(taken=taken)
 
     async def delete(self, row: object) -> None:
         """Delete a row that was read here."""
         self._writing("delete a row")
         await (await self.session()).delete(row)
 
-    async def flush(self) -> None:
-        """Send pending inserts and updates now, for their errors or their defaults."""
-        await (await self.session()).flush()
+    async def flush(self, *, taken: Problem | None = None) -> None:
+        """Send pending inserts and updates now, for their errors or their defaults.
+
+        Raises the problem `taken` when a unique key of one of them exists already.
+        """
+        session = await self.session()
+        try:
+            await session.flush()
+        except Exception as error:
+            if taken is not None and self._host.engine.is_duplicate(error):
+                raise taken from None
+            raise
 
     async def get(self, table: type[M], key: Any, *, lock: bool = False) -> M | None:
         """The row with this primary key, or None. `lock` holds it against other writers until the end."""

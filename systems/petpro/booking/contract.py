@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from freehold import After, Event, Money, Page, Query, Timestamp
 
@@ -287,13 +287,14 @@ class GetServices(Query[list[ServiceRow]], path="/internal/services"):
 
 
 class BookingRow(BaseModel):
-    """A booking with its payment and review, as siblings keep one."""
+    """A booking with its payment and review, as siblings keep one. `customer_name` is `user_name` in a calendar."""
 
     booking_id: UUID
     reference_code: str
     user_id: UUID
     user_name: str | None
     user_email: str | None
+    customer_name: str | None = Field(default_factory=lambda known: known["user_name"])
     pet_id: UUID
     pet_name: str | None
     pet_species: str | None

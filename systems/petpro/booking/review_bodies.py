@@ -18,6 +18,8 @@ Comment = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=500)]
 UNSET: Any = Field(default=None)
 """Default of a field that a change may leave out, but not set to null."""
+TEXT = AliasChoices("review", "comment")
+UNSET_TEXT: Any = Field(default=None, validation_alias=TEXT)
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
@@ -26,7 +28,7 @@ class ReviewText(Body):
     """A review of the booking that the path names."""
 
     rating: Stars
-    comment: Comment = Field(validation_alias=AliasChoices("review", "comment"))
+    comment: Comment = Field(validation_alias=TEXT)
     anonymous: bool = False
     attachments: Annotated[list[Url], Field(max_length=5)] = []
 
@@ -39,7 +41,7 @@ class ReviewChanges(Body):
     """At least one of them."""
 
     rating: Stars = UNSET
-    comment: Comment = Field(default=None, validation_alias=AliasChoices("review", "comment"))
+    comment: Comment = UNSET_TEXT
     anonymous: bool = UNSET
 
     @model_validator(mode="after")

@@ -146,7 +146,7 @@ async def list_reviews_of_booking(
     booking_id: UUID, query: Annotated[ReviewList, Query()], tx: Tx, caller: User | None
 ) -> ReviewPage:
     """The published review of a booking, if it has one."""
-    return await _page([Review.booking_id == booking_id, Review.is_published], query, tx, caller)
+    return await _page([Review.booking_id == booking_id, Review.is_published.is_(True)], query, tx, caller)
 
 
 @booking.get("/reviews/vendor/{id}", access=public)
@@ -155,7 +155,7 @@ async def list_reviews_of_clinic(
     id: UUID, query: Annotated[ReviewList, Query()], tx: Tx, caller: User | None
 ) -> ReviewPage:
     """The published reviews of a clinic; none for an unknown one."""
-    return await _page([Review.clinic_id == id, Review.is_published], query, tx, caller)
+    return await _page([Review.clinic_id == id, Review.is_published.is_(True)], query, tx, caller)
 
 
 @booking.get("/reviews/{id}", access=public, errors=[404])

@@ -1,10 +1,10 @@
-"""What booking owns: service catalogue, time slots, reservations, bookings, payments, financial split, reviews."""
+"""What booking owns: service catalogue, time slots, reservations, bookings, reviews; its money is in `money_tables`."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
@@ -13,14 +13,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from freehold import Money, Percent, Portable, soft_ref, uuid7
 from systems.petpro.booking.contract import (
     BookingStatus,
-    EntryKind,
-    EntryStatus,
-    PaymentMethod,
-    PaymentStatus,
     ReservationStatus,
     ServiceCategory,
     SlotStatus,
 )
+from systems.petpro.booking.rules import check_transition
 
 
 class Base(Portable, DeclarativeBase):
@@ -28,6 +25,8 @@ class Base(Portable, DeclarativeBase):
 
 
 class ClinicService(Base):
+    """A service as its clinic defines it."""
+
     __tablename__ = "services"
     __table_args__ = (
         CheckConstraint("price >= 0", "price"),
@@ -48,8 +47,14 @@ class ClinicService(Base):
     category: Mapped[ServiceCategory] = mapped_column(default="veterinary")
     version: Mapped[int] = mapped_column(default=1)
 
+    def touch(self, now: datetime) -> None:
+        """It was changed."""
+        self.updated_at, self.version = now, self.version + 1
+
 
 class Slot(Base):
+    """A stretch of a clinic's day, in its local time, with seats."""
+
     __tablename__ = "slots"
     __table_args__ = (
         UniqueConstraint("service_id", "staff_id", "slot_date", "slot_start_time", postgresql_nulls_not_distinct=True),
@@ -81,6 +86,8 @@ class Slot(Base):
 
 
 class Reservation(Base):
+    """A seat held for a pet: for a while, and for good once it is confirmed."""
+
     __tablename__ = "reservations"
     __table_args__ = (
         Index(
@@ -113,8 +120,14 @@ class Reservation(Base):
     updated_at: Mapped[datetime]
     extend_count: Mapped[int] = mapped_column(SmallInteger, default=0)
 
+    def end(self, status: Literal["confirmed", "cancelled", "expired"], now: datetime) -> None:
+        """It holds its seat no longer for a while: for good, or not at all."""
+        self.status, self.updated_at = status, now
+
 
 class Booking(Base):
+    """An appointment, from its payment to its end."""
+
     __tablename__ = "bookings"
     __table_args__ = (
         Index("ix_bookings_user_id_status", "user_id", "status"),
@@ -150,66 +163,25 @@ class Booking(Base):
     reschedule_count: Mapped[int] = mapped_column(SmallInteger, default=0)
     holds_seat: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
+    staff_id: Mapped[UUID | None] = soft_ref("clinic.staff.id", index=False)
+    starts_at: Mapped[datetime] = mapped_column(index=True)
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    """When it was completed, cancelled or missed."""
 
+    def move(self, status: BookingStatus, now: datetime) -> BookingStatus:
+        """Take the next state; the one before. Raises Problem 409 when it does not follow."""
+        before = self.status
+        check_transition(before, status)
+        self.status = status
+        if status in ("completed", "cancelled", "no_show"):
+            self.ended_at = now
+        self.touch(now)
+        return before
 
-class Payment(Base):
-    __tablename__ = "payments"
-    __table_args__ = (
-        Index(
-            "uq_payments_external_reference",
-            "external_reference",
-            unique=True,
-            postgresql_where=text("external_reference IS NOT NULL"),
-            sqlite_where=text("external_reference IS NOT NULL"),
-        ),
-        CheckConstraint("amount >= 0", "amount"),
-        CheckConstraint("refunded_amount >= 0 AND refunded_amount <= amount", "refunded_amount"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"), unique=True)
-    external_reference: Mapped[str | None] = mapped_column(String(100))
-    amount: Mapped[Money]
-    currency: Mapped[str] = mapped_column(String(3), default="IDR")
-    payment_method: Mapped[PaymentMethod]
-    status: Mapped[PaymentStatus] = mapped_column(default="pending", index=True)
-    payment_details: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    paid_at: Mapped[datetime | None] = mapped_column(index=True)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-    refunded_amount: Mapped[Money] = mapped_column(default=Decimal(0))
-
-
-class FinancialEntry(Base):
-    __tablename__ = "financial_entries"
-    __table_args__ = (
-        Index(
-            "uq_financial_entries_booking_id_type",
-            "booking_id",
-            "type",
-            unique=True,
-            postgresql_where=text("type IN ('booking_fee','refund')"),
-            sqlite_where=text("type IN ('booking_fee','refund')"),
-        ),
-        Index("ix_financial_entries_clinic_id_status", "clinic_id", "status"),
-        CheckConstraint("platform_fee + clinic_amount + tax_amount = total_amount", "platform_fee"),
-        CheckConstraint("(status = 'settled') = (settlement_date IS NOT NULL)", "status_settled"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="RESTRICT"))
-    clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id", index=False)
-    type: Mapped[EntryKind]
-    total_amount: Mapped[Money]
-    platform_fee: Mapped[Money]
-    clinic_amount: Mapped[Money]
-    tax_amount: Mapped[Money] = mapped_column(default=Decimal(0))
-    currency: Mapped[str] = mapped_column(String(3), default="IDR")
-    status: Mapped[EntryStatus] = mapped_column(default="pending")
-    settlement_date: Mapped[datetime | None] = mapped_column(index=True)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-    commission_rate: Mapped[Percent]
+    def touch(self, now: datetime) -> None:
+        """It was changed."""
+        self.updated_at, self.version = now, self.version + 1
 
 
 class Review(Base):
@@ -257,6 +229,8 @@ class HelpfulVote(Base):
 
 
 class UserRef(Base):
+    """A copy of a user."""
+
     __tablename__ = "user_refs"
 
     user_id: Mapped[UUID] = soft_ref("auth.users.id", primary_key=True, index=False)
@@ -269,6 +243,8 @@ class UserRef(Base):
 
 
 class PetRef(Base):
+    """A copy of a pet."""
+
     __tablename__ = "pet_refs"
 
     pet_id: Mapped[UUID] = soft_ref("pet.pets.id", primary_key=True, index=False)
@@ -282,6 +258,8 @@ class PetRef(Base):
 
 
 class ClinicRef(Base):
+    """A copy of a clinic."""
+
     __tablename__ = "clinic_refs"
 
     clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id", primary_key=True, index=False)
@@ -296,6 +274,8 @@ class ClinicRef(Base):
 
 
 class OfferingRef(Base):
+    """A copy of what a clinic makes of a service."""
+
     __tablename__ = "offering_refs"
 
     service_id: Mapped[UUID] = soft_ref("clinic.clinic_services.service_id", primary_key=True, index=False)

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
 
-from freehold import Money, Percent, Portable, soft_ref, uuid7
+from freehold import Coordinates, ExactDecimal, Money, Percent, Portable, soft_ref, uuid7
 from systems.petpro.clinic.contract import ClinicStatus, DocumentType
 
 
@@ -19,10 +19,13 @@ class Base(Portable, DeclarativeBase):
 
 
 class Clinic(Base):
+    """A clinic, with its terms and whether the public may book there."""
+
     __tablename__ = "clinics"
     __table_args__ = (
         Index("ix_clinics_city_province", "city", "province"),
-        CheckConstraint("commission_rate >= 0 AND commission_rate <= 100", "commission_rate"),
+        # Written with its type, since not every engine stores 100.00 as 100.
+        CheckConstraint(column("commission_rate", ExactDecimal(5, 2)).between(0, 100), "commission_rate"),
         CheckConstraint("latitude IS NULL OR latitude BETWEEN -90 AND 90", "latitude"),
         CheckConstraint("longitude IS NULL OR longitude BETWEEN -180 AND 180", "longitude"),
     )
@@ -49,8 +52,22 @@ class Clinic(Base):
     timezone: Mapped[str] = mapped_column(String(50), default="Asia/Jakarta")
     version: Mapped[int] = mapped_column(default=1)
 
+    @property
+    def place(self) -> Coordinates | None:
+        """Where it is, if it said so."""
+        if self.longitude is None or self.latitude is None:
+            return None
+        return Coordinates(self.longitude, self.latitude)
+
+    def touch(self, now: datetime) -> None:
+        """It is another version now."""
+        self.updated_at = now
+        self.version += 1
+
 
 class StaffMember(Base):
+    """Somebody who works at a clinic; `user_id` is their login, if they have one."""
+
     __tablename__ = "staff"
     __table_args__ = (
         UniqueConstraint("clinic_id", "email"),
@@ -74,6 +91,8 @@ class StaffMember(Base):
 
 
 class Offering(Base):
+    """That a clinic offers a service that booking defined, and at what price of its own."""
+
     __tablename__ = "clinic_services"
     __table_args__ = (
         UniqueConstraint("clinic_id", "service_id"),
@@ -90,8 +109,28 @@ class Offering(Base):
     version: Mapped[int] = mapped_column(default=1)
     definition: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
+    @property
+    def price(self) -> Decimal | None:
+        """What booking says it costs; None while the definition is missing."""
+        price = self.definition.get("price")
+        return None if price is None else Decimal(price)
+
+    def define(self, definition: dict[str, Any]) -> bool:
+        """Take booking's definition over unless it is older than the known one; whether it was taken."""
+        if definition["version"] <= self.definition.get("version", 0):
+            return False
+        self.definition = definition
+        return True
+
+    def touch(self, now: datetime) -> None:
+        """It is another version now."""
+        self.updated_at = now
+        self.version += 1
+
 
 class Document(Base):
+    """A document that a clinic shows to the platform, verified or not."""
+
     __tablename__ = "clinic_documents"
     __table_args__ = (
         Index("ix_clinic_documents_clinic_id_document_type", "clinic_id", "document_type"),
@@ -110,6 +149,8 @@ class Document(Base):
 
 
 class Rating(Base):
+    """What the counted reviews of a clinic come to."""
+
     __tablename__ = "clinic_ratings"
     __table_args__ = (
         CheckConstraint("avg_rating >= 0 AND avg_rating <= 5", "avg_rating"),
@@ -127,6 +168,8 @@ class Rating(Base):
 
 
 class ReviewRef(Base):
+    """A review as booking tells it, so that the rating can be counted anew."""
+
     __tablename__ = "review_refs"
     __table_args__ = (CheckConstraint("rating BETWEEN 1 AND 5", "rating"),)
 
@@ -139,6 +182,8 @@ class ReviewRef(Base):
 
 
 class Appointment(Base):
+    """A booking in the clinic's calendar."""
+
     __tablename__ = "clinic_appointments"
     __table_args__ = (
         Index("ix_clinic_appointments_clinic_id_starts_at", "clinic_id", "starts_at"),
@@ -146,6 +191,7 @@ class Appointment(Base):
     )
 
     booking_id: Mapped[UUID] = soft_ref("booking.bookings.id", primary_key=True, index=False)
+    id = synonym("booking_id")
     clinic_id: Mapped[UUID] = soft_ref("clinic.clinics.id", index=False)
     staff_id: Mapped[UUID | None] = soft_ref("clinic.staff.id", index=False)
     reference_code: Mapped[str] = mapped_column(String(20))
@@ -160,6 +206,8 @@ class Appointment(Base):
 
 
 class UserRef(Base):
+    """A user, as auth tells it."""
+
     __tablename__ = "user_refs"
 
     user_id: Mapped[UUID] = soft_ref("auth.users.id", primary_key=True, index=False)

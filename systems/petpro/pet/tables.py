@@ -10,6 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from freehold import Portable, soft_ref, uuid7
+from systems.petpro.pet.rules import full_years
 
 
 class Base(Portable, DeclarativeBase):
@@ -17,6 +18,8 @@ class Base(Portable, DeclarativeBase):
 
 
 class Pet(Base):
+    """An animal and what its owner tells of it. A deleted one stays, for whatever refers to it."""
+
     __tablename__ = "pets"
     __table_args__ = (
         Index(
@@ -46,8 +49,27 @@ class Pet(Base):
     deleted_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
 
+    def age(self, today: date) -> int | None:
+        """In whole years."""
+        return None if self.birthdate is None else full_years(self.birthdate, today)
+
+    def touch(self, now: datetime) -> None:
+        """Something changed that others keep a copy of."""
+        self.version += 1
+        self.updated_at = now
+
+    def delete(self, now: datetime) -> None:
+        """Be gone. The microchip may be registered again: not every database can keep a unique key of the living."""
+        if self.microchip_id is not None:
+            self.medical_history = self.medical_history | {"microchip_id": self.microchip_id}
+        self.microchip_id = None
+        self.deleted_at = now
+        self.touch(now)
+
 
 class MedicalRecord(Base):
+    """What was done for a pet, and by whose side it was written."""
+
     __tablename__ = "pet_medical_records"
     __table_args__ = (
         Index("ix_pet_medical_records_pet_id_record_date", "pet_id", "record_date"),
@@ -62,6 +84,8 @@ class MedicalRecord(Base):
     diagnosis: Mapped[str | None] = mapped_column(Text)
     treatment: Mapped[str | None] = mapped_column(Text)
     veterinarian_id: Mapped[UUID | None] = soft_ref("clinic.staff.id")
+    clinic_id: Mapped[UUID | None] = soft_ref("clinic.clinics.id", index=False)
+    """The clinic that wrote it; NULL: the owner, or an admin."""
     record_type: Mapped[str] = mapped_column(String(50))
     attachments: Mapped[list[Any]] = mapped_column(default=list)
     created_at: Mapped[datetime]
@@ -69,6 +93,8 @@ class MedicalRecord(Base):
 
 
 class Species(Base):
+    """A kind of animal that the platform knows."""
+
     __tablename__ = "species"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -80,6 +106,8 @@ class Species(Base):
 
 
 class Breed(Base):
+    """A breed of a species."""
+
     __tablename__ = "breeds"
     __table_args__ = (UniqueConstraint("species_id", "name"),)
 
@@ -94,6 +122,8 @@ class Breed(Base):
 
 
 class Vaccination(Base):
+    """A vaccination of a pet, and how long it protects."""
+
     __tablename__ = "vaccinations"
     __table_args__ = (
         UniqueConstraint("pet_id", "vaccine_name", "administered_date"),
@@ -106,12 +136,16 @@ class Vaccination(Base):
     administered_date: Mapped[date]
     expiry_date: Mapped[date | None] = mapped_column(index=True)
     administered_by: Mapped[UUID | None] = soft_ref("clinic.staff.id")
+    clinic_id: Mapped[UUID | None] = soft_ref("clinic.clinics.id", index=False)
+    """The clinic that wrote it; NULL: the owner, or an admin."""
     certificate_info: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
 
 class UserRef(Base):
+    """A user, as auth last told."""
+
     __tablename__ = "user_refs"
 
     user_id: Mapped[UUID] = soft_ref("auth.users.id", primary_key=True, index=False)
