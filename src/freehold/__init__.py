@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from freehold.model.system import RateLimit as RateLimit
     from freehold.model.system import System as System
     from freehold.model.view import Change as Change
+    from freehold.model.view import Drift as Drift
     from freehold.model.view import View as View
     from freehold.observe.metrics import counter as counter
     from freehold.observe.metrics import gauge as gauge
@@ -141,7 +142,7 @@ _ROOMS = {
     "model.service": "Retry Service",
     "model.soft_refs": "soft_ref",
     "model.system": "Gateway QueuePass RateLimit System",
-    "model.view": "Change View",
+    "model.view": "Change Drift View",
     "observe.metrics": "counter gauge",
     "runtime.bulk": "BulkInsert",
     "runtime.context": "Context",

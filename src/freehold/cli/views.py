@@ -75,28 +75,23 @@ def _print(reports: dict[str, ViewReport], json: bool) -> None:
 
 
 async def _list(system: System, deploy: str) -> dict[str, ViewReport]:
-    from freehold.runtime.views import Views
-
     names = [service.name for service in system.services if service.views]
     reports: dict[str, ViewReport] = {}
     async with open_services(system, names, deploy) as hosts:
         for name, host in hosts.items():
             await host.create_tables()
-            kept = Views(host)
             for view in host.service.views:
-                reports[f"{name}.{view.name}"] = await kept.report(view.name)
+                reports[f"{name}.{view.name}"] = await host.views.report(view.name)
     return reports
 
 
 async def _rebuild(system: System, chosen: str, deploy: str) -> int:
-    from freehold.runtime.views import Views
-
     service, view = _find(system, chosen)
     owner = system.answerer(view.rebuild) if view.rebuild is not None else None
     async with open_services(system, [service, *([owner.name] if owner else [])], deploy) as hosts:
         for host in hosts.values():
             await host.create_tables()
-        return await Views(hosts[service]).rebuild(view.name)
+        return await hosts[service].views.rebuild(view.name)
 
 
 def _find(system: System, chosen: str) -> tuple[str, View]:

@@ -17,7 +17,6 @@ from freehold.runtime.jobs import Jobs
 from freehold.runtime.parking import Parking
 from freehold.runtime.relay import Relay, RelaySettings
 from freehold.runtime.upkeep import Upkeep
-from freehold.runtime.views import Views
 
 PARTS = ("relay", "consumers")
 
@@ -45,7 +44,7 @@ class Unit:
         self.host = host
         self._bus = bus
         self._parts = frozenset(parts)
-        self.views = Views(host)
+        self.views = host.views
         self.parking = Parking(host)
         handlers = [*host.service.handlers, *host.sagas.handlers(), *self.views.handlers()]
         self.group = Group(host, handlers, self.parking, shared=not isinstance(bus, LocalBus))

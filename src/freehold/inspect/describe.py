@@ -33,6 +33,7 @@ def describe(system: System) -> dict[str, Any]:
                 "key": list(view.key),
                 "sources": [event.__message__.name for event in view.sources],
                 "rebuild": _query_name(survey, view.rebuild) if view.rebuild else None,
+                "one": _query_name(survey, view.one) if view.one else None,
             }
             for service in system.services
             for view in service.views

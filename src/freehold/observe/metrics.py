@@ -69,6 +69,9 @@ class Metrics:
             "freehold_view_lag_seconds", "Age of the oldest event that waits for a view", "service", "view"
         )
 
+        self._read_repairs = counter("freehold_read_repairs", "Rows asked of their owner", "service", "view")
+        self._drift = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
@@ -139,6 +142,14 @@ class Metrics:
     def view_lag(self, service: str, view: str, seconds: float) -> None:
         """The age of the oldest event that reached the service and waits for its view to take it."""
         self._view_lag.labels(service, view).set(seconds)
+
+    def read_repaired(self, service: str, view: str) -> None:
+        """A view asked its owner for a row that it did not have."""
+        self._read_repairs.labels(service, view).inc()
+
+    def drifted(self, service: str, check: str) -> None:
+        """A reconciliation found a difference."""
+        self._drift.labels(service, check).inc()
 
     def render(self) -> bytes:
         """The whole registry as Prometheus reads it; its content type is `CONTENT_TYPE`."""

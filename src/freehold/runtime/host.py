@@ -20,13 +20,13 @@ from freehold.runtime.inbox import Inbox
 from freehold.runtime.outbox import Outbox
 from freehold.runtime.provided import Provided
 from freehold.runtime.tables import FrameworkTables
-from freehold.runtime.transaction import TenantScope
-from freehold.runtime.view_tables import ViewTables
+from freehold.runtime.tenancy import TenantScope
 from freehold.runtime.work import Work
 
 if TYPE_CHECKING:
     from freehold.runtime.coalesce import Coalescer
     from freehold.runtime.sagas import Sagas
+    from freehold.runtime.views import Views
 
 R = TypeVar("R")
 
@@ -58,6 +58,7 @@ class Host:
         predecessor: str = "",
     ) -> None:
         from freehold.runtime.sagas import Sagas
+        from freehold.runtime.views import Views
 
         self.system = system
         self.service = service
@@ -68,8 +69,6 @@ class Host:
         self.predecessor = predecessor
         self.provided = Provided(service, {Clock: self.clock, **(given or {})})
         self.tables = FrameworkTables(engine.dialect, service.table_names)
-        for view in service.views:
-            ViewTables.of(view, self.tables.metadata)
         self.outbox = Outbox(self.tables)
         self.audit = BulkInsert(self.tables.audit, [column.name for column in self.tables.audit.columns])
         self.inserts = BulkInserts()
@@ -79,7 +78,8 @@ class Host:
         self.published: frozenset[type[Event]] = frozenset(service.publishes)
         self.plain_tables = _plain_tables(service)
         self.sagas: Sagas = Sagas(self)
-        self._asks = {*service.asks, *(view.rebuild for view in service.views)}
+        self.views: Views = Views(self)
+        self._asks = {*service.asks, *(query for view in service.views for query in (view.rebuild, view.one))}
         self._coalescers: dict[str, Coalescer] = {}
 
     def work(self, context: Context = NOBODY) -> Work:

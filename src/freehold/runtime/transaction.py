@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import Executable, Result, ScalarResult, event, select
+from sqlalchemy import Executable, Result, ScalarResult, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
 from freehold.model.access import User
 from freehold.model.ids import uuid7
@@ -22,10 +20,12 @@ from freehold.runtime import faultpoints
 from freehold.runtime.bulk import BulkInsert
 from freehold.runtime.context import Asking, Context
 from freehold.runtime.outbox import OutboxRow
+from freehold.runtime.tenancy import ScopedSession
 
 if TYPE_CHECKING:
     from freehold.model.saga import Saga
     from freehold.model.service import Coalescing
+    from freehold.model.view import View
     from freehold.runtime.host import Host
     from freehold.runtime.saga_store import SagaView
 
@@ -36,15 +36,6 @@ T = TypeVar("T")
 
 class MisuseError(RuntimeError):
     """A transaction was used in a way that would break a guarantee; the message says which and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class TenantScope:
-    """Whose rows a transaction sees: in `tables`, those whose `column` is `tenant`."""
-
-    column: str
-    tenant: UUID
-    tables: Sequence[type[Any]]
 
 
 class Tx:
@@ -69,6 +60,7 @@ class Tx:
         self._on_open: list[Callable[[AsyncConnection], Awaitable[None]]] = []
         self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self._after_commit: list[Callable[[], None]] = []
+        self._afterwards: list[Callable[[], Awaitable[None]]] = []
         self._wrote = False
         self._opening = False
 
@@ -260,6 +252,19 @@ class Tx:
             )
         return await self._host.ask(query, Asking(self._host.service.name, self.context))
 
+    async def replica(self, view: View, key: Any) -> Any | None:
+        """The row of one of this service's views, as an object of its mapped class.
+
+        A row that is not there yet is asked of its owner by the view's `one`, and kept: in this transaction, or right
+        after it when it is read-only. Of it and an event that comes meanwhile the newer version stays. None where the
+        owner answers 404. Raises what `ask` does, and like it before the first write only.
+
+        Args:
+            view: a view with a key of one column.
+            key: which row.
+        """
+        return await self._host.views.replica(view, key, self)
+
     async def start(self, saga: Saga, data: BaseModel) -> UUID:
         """Start a saga of this service in this transaction; its id."""
         return await self._host.sagas.start(saga, data, self)
@@ -325,6 +330,10 @@ class Tx:
         """Await the function right before the commit, inside the transaction."""
         self._before_commit.append(function)
 
+    def afterwards(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Await the function once the transaction has committed and let go of its connection; it must not raise."""
+        self._afterwards.append(function)
+
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _writing(self, what: str) -> None:
@@ -362,32 +371,15 @@ class Tx:
         if self._session is not None:
             self._session.sync_session.expunge_all()
 
-    def committed(self) -> None:
+    async def committed(self) -> None:
         """Wake the relay and call what waited for the commit."""
         if self._outbox:
             self._host.outbox.wake()
         for function in self._after_commit:
             function()
+        for following in self._afterwards:
+            await following()
 
     async def call(self, coalescing: Coalescing, argument: Any) -> Any:
         """A coalesced call makes its own transaction: from inside one it would wait for itself."""
         raise MisuseError(f"{coalescing.name} is coalesced: call it with `work.call(…)`, outside a transaction")
-
-
-class ScopedSession(Session):
-    """A session that sees only the rows of one tenant, where a table has tenants."""
-
-
-@event.listens_for(ScopedSession, "do_orm_execute")
-def _scope_to_tenant(state: ORMExecuteState) -> None:
-    scope: TenantScope | None = state.session.info.get("tenant")
-    if scope is None or state.is_column_load or state.is_relationship_load:
-        return
-    # For every table with tenants, not only for those whose rows are selected: a count, a join or a subquery must not
-    # see more.
-    state.statement = state.statement.options(
-        *(
-            with_loader_criteria(kind, getattr(kind, scope.column) == scope.tenant, include_aliases=True)
-            for kind in scope.tables
-        )
-    )

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-from sqlalchemy import Table, and_, bindparam, delete, select, true, tuple_, update
+from sqlalchemy import Select, Table, and_, bindparam, delete, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import Join
 
 from freehold.model.ports import Engine
+from freehold.runtime.view_changes import CHUNK, FOREVER, NEVER, Key, Patch, Scopes, Shape, chunks, overlay, scope_id
 from freehold.runtime.view_tables import ViewTables
-
-NEVER = datetime(1, 1, 1, tzinfo=UTC)
-CHUNK = 500
-Key = tuple[Any, ...]
-"""The values of a row's key, in the order of its columns."""
-Patch = dict[str, tuple[Any, datetime]]
-"""By column, a value and the moment it was true. The version column is among them."""
-Shape = tuple[str, ...]
-"""The columns that a change finds its rows by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,75 +29,6 @@ class Held:
     def age(self, column: str) -> datetime:
         """The version of one column."""
         return self.ages.get(column, self.version)
-
-
-@dataclass(slots=True)
-class Scoped:
-    """A change of all rows with these values, whether they are there already or come later."""
-
-    where: Mapping[str, Any]
-    patch: Patch = field(default_factory=dict)
-
-    @property
-    def shape(self) -> Shape:
-        return tuple(sorted(self.where))
-
-    @property
-    def id(self) -> str:
-        return scope_id(self.where)
-
-
-def overlay(patch: Patch, newer: Patch, *, ties: bool = True) -> None:
-    """Take over what is newer, column by column; of two values of one version the later one when `ties`."""
-    for column, (value, version) in newer.items():
-        held = patch.get(column)
-        if held is None or version > held[1] or (ties and version == held[1]):
-            patch[column] = (value, version)
-
-
-def scope_id(where: Mapping[str, Any]) -> str:
-    """The same for the same columns and values, whatever their order."""
-    text = json.dumps([[name, to_jsonable_python(where[name])] for name in sorted(where)])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class Scopes:
-    """Changes of rows that are found by other columns than the key, remembered for rows that come later."""
-
-    def __init__(self, engine: Engine, tables: ViewTables) -> None:
-        self._engine = engine
-        self._table = tables.scopes
-        self._columns = tables.columns
-
-    async def remember(self, connection: AsyncConnection, changes: Iterable[Scoped], now: datetime) -> None:
-        """Merge the changes into what is remembered of the same rows."""
-        patches: dict[str, Patch] = {}
-        for change in changes:
-            overlay(patches.setdefault(change.id, {}), change.patch)
-        for ids in chunks(list(patches)):
-            for scope, earlier in (await self.recall(connection, ids)).items():
-                overlay(earlier, patches[scope])
-                patches[scope] = earlier
-            rows = [self._row(scope, patches[scope], now) for scope in ids]
-            await connection.execute(self._engine.upsert(self._table, rows, key=["scope__id"]))
-
-    def _row(self, scope: str, patch: Patch, now: datetime) -> dict[str, Any]:
-        return {
-            "scope__id": scope,
-            "scope__at": now,
-            "scope__versions": {name: patch[name][1].isoformat() for name in self._columns if name in patch},
-            **{name: patch[name][0] if name in patch else None for name in self._columns},
-        }
-
-    async def recall(self, connection: AsyncConnection, ids: Collection[str]) -> dict[str, Patch]:
-        """What is remembered under these ids."""
-        rows = await connection.execute(select(self._table).where(self._table.c.scope__id.in_(ids)))
-        return {
-            row["scope__id"]: {
-                name: (row[name], datetime.fromisoformat(text)) for name, text in row["scope__versions"].items()
-            }
-            for row in rows.mappings()
-        }
 
 
 class Generation:
@@ -135,6 +55,7 @@ class Generation:
         connection: AsyncConnection,
         patches: Mapping[Key, Patch],
         shapes: Collection[Shape],
+        now: datetime,
         *,
         since: datetime = NEVER,
     ) -> dict[Key, Patch]:
@@ -143,6 +64,7 @@ class Generation:
         Args:
             patches: by key.
             shapes: column sets by which rows of remembered scopes are found.
+            now: when this is said; for the view's `synced`.
             since: values that a row has had since before then give way whatever their version.
         """
         lacking: dict[Key, Patch] = {}
@@ -153,8 +75,8 @@ class Generation:
             new = {key: patch for key, patch in full.items() if key not in held}
             incomplete = {key: patch for key, patch in new.items() if self._required - patch.keys()}
             lacking |= {key: patches[key] for key in incomplete}
-            await self._insert(connection, {key: patch for key, patch in new.items() if key not in incomplete})
-            await self._update(connection, {key: full[key] for key in held}, held, since)
+            await self._insert(connection, {key: patch for key, patch in new.items() if key not in incomplete}, now)
+            await self._update(connection, {key: full[key] for key in held}, held, now, since)
         return lacking
 
     async def _held(
@@ -170,7 +92,7 @@ class Generation:
         width = len(self._key)
         return {
             tuple(values[:width]): Held(
-                version or NEVER,
+                NEVER if version is None else self._tables.moment(version),
                 {name: datetime.fromisoformat(text) for name, text in (older or {}).items()},
                 dict(zip(names, values[width:], strict=True)),
             )
@@ -209,7 +131,12 @@ class Generation:
     def _named(self, key: Key) -> dict[str, Any]:
         return dict(zip(self._tables.key, key, strict=True))
 
-    async def _insert(self, connection: AsyncConnection, patches: Mapping[Key, Patch]) -> None:
+    def _stamped(self, version: datetime, now: datetime) -> dict[str, Any]:
+        """What every row gets that is written."""
+        stamp = {self._tables.version: self._tables.stored(version)}
+        return stamp if self._tables.synced is None else {**stamp, self._tables.synced: now}
+
+    async def _insert(self, connection: AsyncConnection, patches: Mapping[Key, Patch], now: datetime) -> None:
         alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
         ages: dict[Key, dict[str, datetime]] = {}
         for key, patch in patches.items():
@@ -218,7 +145,7 @@ class Generation:
                 {
                     **self._named(key),
                     **{name: value for name, (value, _) in patch.items()},
-                    self._tables.version: version,
+                    **self._stamped(version, now),
                 }
             )
             ages[key] = self._older(
@@ -231,7 +158,12 @@ class Generation:
         await self._age(connection, ages, clear=False)
 
     async def _update(
-        self, connection: AsyncConnection, patches: Mapping[Key, Patch], held: Mapping[Key, Held], since: datetime
+        self,
+        connection: AsyncConnection,
+        patches: Mapping[Key, Patch],
+        held: Mapping[Key, Held],
+        now: datetime,
+        since: datetime,
     ) -> None:
         alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
         ages: dict[Key, dict[str, datetime]] = {}
@@ -245,13 +177,13 @@ class Generation:
             new = {name: won[name][1] if name in won else row.age(name) for name in self._columns}
             own = won[self._tables.version][1] if self._tables.version in won else row.version
             version = max(own, *new.values()) if new else own
-            values = {**{name: value for name, (value, _) in won.items()}, self._tables.version: version}
+            values = {**{name: value for name, (value, _) in won.items()}, **self._stamped(version, now)}
             found_by = {f"key_{name}": value for name, value in self._named(key).items()}
-            alike[frozenset(won)].append({f"p_{name}": value for name, value in values.items()} | found_by)
+            alike[frozenset(values)].append({f"p_{name}": value for name, value in values.items()} | found_by)
             ages[key] = self._older(version, new)
         mine = _same(self._key, [bindparam(f"key_{column.name}") for column in self._key])
         for names, rows in alike.items():
-            setting: dict[str, Any] = {name: bindparam(f"p_{name}") for name in sorted(names | {self._tables.version})}
+            setting: dict[str, Any] = {name: bindparam(f"p_{name}") for name in sorted(names)}
             await connection.execute(update(self._table).where(mine).values(setting), rows)
         await self._age(connection, ages, clear=True)
 
@@ -288,42 +220,83 @@ class Generation:
         await connection.execute(delete(self._tables.ages).where(self._tables.ages.c.shadow == self._shadow))
 
     async def take_over(
-        self, connection: AsyncConnection, other: Generation, shapes: Collection[Shape], started: datetime
+        self,
+        connection: AsyncConnection,
+        other: Generation,
+        shapes: Collection[Shape],
+        now: datetime,
+        started: datetime | None,
     ) -> None:
         """Become what `other` is: its rows win by version, and against everything from before `started`; rows that it
-        does not have go when they are from before then.
+        does not have go when they are from before then. Where versions do not tell (None), it wins in everything: it
+        has what the owner said since, and every event that came since.
         """
         last: Key | None = None
         while patches := await other.page(connection, last):
-            await self.apply(connection, patches, shapes, since=started)
+            await self.apply(connection, patches, shapes, now, since=started or FOREVER)
             last = list(patches)[-1]
         mine, ages = self._table, self._tables.ages
+        old = true() if started is None else mine.c[self._tables.version] < started
         there = select(*other._key).where(_same(other._key, self._key)).exists()
-        await connection.execute(delete(mine).where(mine.c[self._tables.version] < started, ~there))
+        await connection.execute(delete(mine).where(old, ~there))
         kept = select(*self._key).where(_same(self._key, self._ages_key)).exists()
         await connection.execute(delete(ages).where(ages.c.shadow == self._shadow, ~kept))
 
     async def page(self, connection: AsyncConnection, after: Key | None) -> dict[Key, Patch]:
         """The next rows by key, as patches of the columns that were ever set."""
-        statement = select(self._table, self._tables.ages.c.ages.label("ages__")).select_from(self._with_ages())
-        statement = statement.order_by(*self._key).limit(CHUNK)
-        if after is not None:
-            statement = statement.where(_behind(self._key, after))
+        found = await self._read(connection, self._from(after).limit(CHUNK))
+        return {
+            key: {name: dating for name, dating in patch.items() if dating[1] != NEVER} for key, patch in found.items()
+        }
+
+    # --- comparing ----------------------------------------------------------------------------------------------------
+
+    async def rows(self, connection: AsyncConnection, keys: Sequence[Key]) -> dict[Key, Patch]:
+        """Those of the rows that are there, every column with its age."""
+        found: dict[Key, Patch] = {}
+        for some in chunks(keys):
+            found |= await self._read(connection, self._whole().where(_among(self._key, some)))
+        return found
+
+    async def between(self, connection: AsyncConnection, after: Key | None, upto: Key | None) -> dict[Key, Patch]:
+        """The next rows by key, behind one and up to another; None has no end."""
+        statement = self._from(after).limit(CHUNK)
+        if upto is not None:
+            statement = statement.where(~_behind(self._key, upto))
+        return await self._read(connection, statement)
+
+    async def confirm(self, connection: AsyncConnection, keys: Sequence[Key], now: datetime) -> None:
+        """Note that these rows are as their owner says."""
+        if self._tables.synced is None:
+            return
+        for some in chunks(keys):
+            rows = update(self._table).where(_among(self._key, some))
+            await connection.execute(rows.values({self._tables.synced: now}))
+
+    async def remove(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
+        """Forget these rows."""
+        ages = self._tables.ages
+        for some in chunks(keys):
+            await connection.execute(delete(self._table).where(_among(self._key, some)))
+            await connection.execute(delete(ages).where(ages.c.shadow == self._shadow, _among(self._ages_key, some)))
+
+    def _whole(self) -> Select[*tuple[Any, ...]]:
+        return select(self._table, self._tables.ages.c.ages.label("ages__")).select_from(self._with_ages())
+
+    def _from(self, after: Key | None) -> Select[*tuple[Any, ...]]:
+        statement = self._whole().order_by(*self._key)
+        return statement if after is None else statement.where(_behind(self._key, after))
+
+    async def _read(self, connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> dict[Key, Patch]:
         patches: dict[Key, Patch] = {}
         for row in (await connection.execute(statement)).mappings():
-            version = row[self._tables.version]
+            version = self._tables.moment(row[self._tables.version])
             older = {name: datetime.fromisoformat(text) for name, text in (row["ages__"] or {}).items()}
-            dated = {name: (row[name], older.get(name, version)) for name in self._columns}
             patches[tuple(row[name] for name in self._tables.key)] = {
                 self._tables.version: (version, version),
-                **{name: dating for name, dating in dated.items() if dating[1] != NEVER},
+                **{name: (row[name], older.get(name, version)) for name in self._columns},
             }
         return patches
-
-
-def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """So many at a time that a statement's parameters stay within every database's limit."""
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
 def _same(some: Iterable[ColumnElement[Any]], others: Iterable[ColumnElement[Any]]) -> ColumnElement[bool]:

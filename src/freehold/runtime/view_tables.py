@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -11,10 +11,12 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy import Boolean, Column, Enum, MetaData, String, Table
 
-from freehold.model.columns import JsonDocument, UtcDateTime
+from freehold.model.columns import JsonDocument, UtcDateTime, as_utc
 from freehold.model.type_names import describe_type
 from freehold.model.view import View
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 _PYTHON: Final[dict[str, Any]] = {
     "uuid": UUID, "int": int, "bigint": int, "smallint": int, "bool": bool, "float": float, "decimal": Decimal,
     "timestamptz": datetime, "date": date, "time": time, "timetz": time,
@@ -40,6 +42,8 @@ class ViewTables:
     key: tuple[str, ...]
     ages_key: tuple[str, ...]
     version: str
+    numbered: bool
+    synced: str | None
 
     @classmethod
     def of(cls, view: View, metadata: MetaData) -> ViewTables:
@@ -57,12 +61,15 @@ class ViewTables:
             view.key,
             _ages_key(view.key),
             view.version,
+            view.numbered,
+            view.synced,
         )
 
     @property
     def columns(self) -> list[str]:
-        """What changes set: every column but the key's and the version."""
-        return [column.name for column in self.live.columns if column.name not in (*self.key, self.version)]
+        """What changes set: every column but the key's, the version, and when the row was synced."""
+        others = {*self.key, self.version, self.synced}
+        return [column.name for column in self.live.columns if column.name not in others]
 
     @property
     def required(self) -> set[str]:
@@ -74,6 +81,14 @@ class ViewTables:
             and self.live.c[name].default is None
             and self.live.c[name].server_default is None
         }
+
+    def moment(self, version: Any) -> datetime:
+        """A version as what orders changes: a moment is one already, a number counts microseconds."""
+        return EPOCH + version * MICROSECOND if self.numbered else as_utc(version)
+
+    def stored(self, moment: datetime) -> datetime | int:
+        """What `moment` was made of, for the version column."""
+        return (moment - EPOCH) // MICROSECOND if self.numbered else moment
 
     def adapters(self) -> dict[str, TypeAdapter[Any]]:
         """By column, what reads a value that may have travelled as JSON."""

@@ -9,32 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.engine import RowMapping
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select
 
-from freehold.model.columns import as_utc
 from freehold.model.errors import ConfigurationError
-from freehold.model.messages import Event
 from freehold.model.problem import Problem
 from freehold.model.service import Handler
-from freehold.model.view import Change, View
-from freehold.runtime.context import NOBODY, Asking
-from freehold.runtime.host import Host
+from freehold.model.view import GRACE, PAGE, Drift, View
 from freehold.runtime.lease import Lease
 from freehold.runtime.transaction import Tx
-from freehold.runtime.view_rows import Generation, Key, Patch, Scoped, Scopes, Shape, overlay
-from freehold.runtime.view_tables import ViewTables
+from freehold.runtime.view_keeping import Kept, rebuild_running
+from freehold.runtime.view_reconciliation import Reconciliation
+from freehold.runtime.view_repair import repair
+
+if TYPE_CHECKING:
+    from freehold.runtime.host import Host
 
 log = logging.getLogger(__name__)
-BATCH = 500
-PAGE = 500
 RESUME_LOOK, RESUME_WAIT = 5.0, 30.0
 
 
@@ -44,7 +38,8 @@ class Lag:
 
     Args:
         behind: the age of the oldest event that reached this service and is not in the view; zero when there is none.
-        newest: the version of the newest change that the view has; None for a view without any.
+        newest: the version of the newest change that the view has; None for a view without any. Where versions are
+            numbers, the time of the newest event (of one batch, of its first).
         delay: how old that change was when it was applied, both services' clocks being right.
     """
 
@@ -81,7 +76,7 @@ class Views:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._kept = {view.name: _Kept(host, view) for view in host.service.views}
+        self._kept = {view.name: Kept(host, view) for view in host.service.views}
         self._rebuilding: set[str] = set()
 
     def handlers(self) -> list[Handler]:
@@ -101,18 +96,26 @@ class Views:
         """
         kept = self._view(name)
         if name in self._rebuilding:
-            raise _running(name)
+            raise rebuild_running(name)
         self._rebuilding.add(name)
         try:
             lease = Lease(self._host, f"view:{name}")
             if not await lease.acquire():
-                raise _running(name)
+                raise rebuild_running(name)
             try:
                 return await kept.rebuild(lease, page)
             finally:
                 await lease.release()
         finally:
             self._rebuilding.discard(name)
+
+    async def replica(self, view: View, key: Any, tx: Tx) -> Any | None:
+        """The view's row with this key, which the owner is asked for where it is missing; see `Tx.replica`."""
+        return await repair(self._host, self._own(view), key, tx)
+
+    async def reconcile(self, view: View, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
+        """Compare the view with its owner's snapshot and repair it; see `Work.reconcile`."""
+        return await Reconciliation(self._host, self._own(view), page, grace).run()
 
     async def run(self) -> None:
         """Until cancelled, see to it that rebuilds go on: those of processes that died, or were told to rebuild and
@@ -182,209 +185,15 @@ class Views:
             rows = int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
         return ViewReport(state.state, state.generation, rows, lag.behind.total_seconds(), lag.newest)
 
-    def _view(self, name: str) -> _Kept:
+    def _own(self, view: View) -> Kept:
+        kept = self._kept.get(view.name)
+        if kept is None or kept.view is not view:
+            raise ConfigurationError(
+                f"view {view.name}", f"is none of {self._host.service.name}", "Use a view that this service keeps"
+            )
+        return kept
+
+    def _view(self, name: str) -> Kept:
         if name not in self._kept:
             raise Problem(404, "UNKNOWN_VIEW", f"{self._host.service.name} has no view {name!r}")
         return self._kept[name]
-
-
-class _Kept:
-    """One view with its tables."""
-
-    def __init__(self, host: Host, view: View) -> None:
-        self._host = host
-        self._view = view
-        self.tables = ViewTables.of(view, host.tables.metadata)
-        self._live = Generation(host.engine, self.tables, shadow=False)
-        self._shadow = Generation(host.engine, self.tables, shadow=True)
-        self._scopes = Scopes(host.engine, self.tables)
-        self._adapters = self.tables.adapters()
-
-    def handler(self) -> Handler:
-        view = self._view
-
-        async def keep(events: Sequence[Event], tx: Tx) -> None:
-            changes = [(event, view.sources[type(event)](event)) for event in events]
-            await self._absorb([(event, change) for event, change in changes if change is not None], tx)
-
-        return Handler(f"view.{view.name}", tuple(view.sources), keep, batch=BATCH)
-
-    # --- live events --------------------------------------------------------------------------------------------------
-
-    async def _absorb(self, changes: Sequence[tuple[Event, Change]], tx: Tx) -> None:
-        """Apply changes to the live rows, and to those of a rebuild that runs."""
-        if not changes:
-            return
-        keyed, scoped = self._sort(changes)
-        connection, now = await tx.connection(), tx.now()
-        state = await self._lock(connection, now)
-        shapes = {tuple(shape) for shape in state["scopes"]} | {change.shape for change in scoped}
-        await self._scopes.remember(connection, scoped, now)
-        generations = [self._live, self._shadow] if state["state"] == "rebuilding" else [self._live]
-        lacking: dict[Key, Patch] = {}
-        for generation in generations:
-            patches = {key: dict(patch) for key, patch in keyed.items()}
-            for change in scoped:
-                for key in await generation.find(connection, change.where):
-                    overlay(patches.setdefault(key, {}), change.patch)
-            lacking |= await generation.apply(connection, patches, shapes)
-        if lacking:
-            # Too little to make a row of: it waits for the rest, as a change of the row with this key.
-            names = self.tables.key
-            waiting = [Scoped(dict(zip(names, key, strict=True)), patch) for key, patch in lacking.items()]
-            await self._scopes.remember(connection, waiting, now)
-            shapes.add(tuple(sorted(names)))
-        newest = max(as_utc(change.version) for _, change in changes)
-        is_newer = state["newest_at"] is None or newest >= state["newest_at"]
-        await self._save(
-            connection,
-            scopes=sorted(shapes),
-            **({"newest_at": newest, "applied_at": now} if is_newer else {}),
-        )
-
-    def _sort(self, changes: Sequence[tuple[Event, Change]]) -> tuple[dict[Key, Patch], list[Scoped]]:
-        """Changes by key, of each column the newest; and changes of rows that are found otherwise."""
-        keyed: dict[Key, Patch] = {}
-        scoped: list[Scoped] = []
-        for event, change in changes:
-            where = change.where if change.where is not None else {}
-            self._check(event, change, where)
-            patch = self._patch(change.values, as_utc(change.version))
-            if change.where is None:
-                patch[self.tables.version] = (as_utc(change.version), as_utc(change.version))
-                key = tuple(self._adapters[name].validate_python(change.values[name]) for name in self.tables.key)
-                overlay(keyed.setdefault(key, {}), patch)
-            else:
-                scoped.append(Scoped(where, patch))
-        return keyed, scoped
-
-    def _check(self, event: Event, change: Change, where: Mapping[str, Any]) -> None:
-        about = f"view {self._view.name}, {event.__message__.name}"
-        known = self.tables.live.columns.keys()
-        unknown = sorted((change.values.keys() | where.keys()) - set(known))
-        if unknown:
-            raise ConfigurationError(
-                about, f"sets {', '.join(unknown)}", f"Use the table's columns: {', '.join(known)}"
-            )
-        unnamed = [name for name in self.tables.key if change.values.get(name) is None]
-        if change.where is None and unnamed:
-            raise ConfigurationError(
-                about, f"names no {', '.join(unnamed)}", "Put the key among the values, or say which rows with where=…"
-            )
-        moved = sorted(where.keys() & change.values.keys())
-        if moved or (change.where is not None and not where):
-            raise ConfigurationError(
-                about,
-                f"finds rows by {', '.join(moved) or 'nothing'} and changes it" if moved else "has an empty where",
-                "Find rows by columns that stay as they are, so that the order of events does not matter",
-            )
-
-    def _patch(self, values: Mapping[str, Any], version: datetime) -> Patch:
-        return {name: (values[name], version) for name in self.tables.columns if name in values}
-
-    # --- the view's row in view_states --------------------------------------------------------------------------------
-
-    async def _lock(self, connection: AsyncConnection, now: datetime) -> RowMapping:
-        """Hold the view against everybody else until the transaction ends; its state."""
-        table = self._host.tables.views
-        statement = select(table).where(table.c.name == self._view.name).with_for_update()
-        row = (await connection.execute(statement)).mappings().one_or_none()
-        if row is None:
-            first = {"name": self._view.name, "state": "idle", "generation": 0, "rows_read": 0, "scopes": []}
-            new = self._host.engine.insert_new(table, [{**first, "updated_at": now}], key=["name"])
-            await connection.execute(new)
-            row = (await connection.execute(statement)).mappings().one()
-        return row
-
-    async def _save(self, connection: AsyncConnection, **values: Any) -> None:
-        table = self._host.tables.views
-        await connection.execute(
-            update(table).where(table.c.name == self._view.name).values(updated_at=self._host.clock.now(), **values)
-        )
-
-    # --- rebuild ------------------------------------------------------------------------------------------------------
-
-    async def rebuild(self, lease: Lease, page: int) -> int:
-        """See `Views.rebuild`; the caller holds the lease."""
-        query: Any = self._view.rebuild
-        if query is None or not {"cursor", "limit"} <= query.model_fields.keys():
-            raise ConfigurationError(
-                f"view {self._view.name}",
-                "has no query to be rebuilt from, with the fields cursor and limit",
-                "Give View(rebuild=…) the owner's paged snapshot",
-            )
-        work, loop = self._host.work(), asyncio.get_running_loop()
-        cursor, read = await work.run(self._begin)
-        log.info("%s: view %s is rebuilt, from row %d on", self._host.service.name, self._view.name, read)
-        renew_at = loop.time() + lease.ttl.total_seconds() / 3
-        while True:
-            asking = Asking(self._host.service.name, NOBODY)
-            answer = await self._host.ask(query(cursor=cursor, limit=page), asking)
-            if loop.time() >= renew_at:
-                await lease.renew()
-                renew_at = loop.time() + lease.ttl.total_seconds() / 3
-            patches = self._read(query.__name__, answer.data)
-            read += len(patches)
-            cursor = answer.next_cursor
-            await work.run(partial(self._take_page, lease, patches, cursor, read))
-            if cursor is None:
-                break
-        await work.run(partial(self._switch, lease, read))
-        log.info("%s: view %s is rebuilt: %d rows", self._host.service.name, self._view.name, read)
-        return read
-
-    async def _begin(self, tx: Tx) -> tuple[str | None, int]:
-        """Start with an empty copy, or go on where a rebuild was cut short: its cursor, and the rows read."""
-        connection = await tx.connection()
-        state = await self._lock(connection, tx.now())
-        if state["state"] == "rebuilding":
-            return state["cursor"], state["rows_read"]
-        await self._save(connection, state="rebuilding", cursor=None, rows_read=0, started_at=tx.now())
-        return None, 0
-
-    def _read(self, query: str, rows: Sequence[Any]) -> dict[Key, Patch]:
-        """A page of the snapshot as patches, with values as the columns want them, whichever way they travelled."""
-        patches: dict[Key, Patch] = {}
-        for row in rows:
-            values = {
-                name: self._adapters[name].validate_python(v) for name, v in dict(row).items() if name in self._adapters
-            }
-            version, key = values.get(self.tables.version), tuple(values.get(name) for name in self.tables.key)
-            missing = sorted((self.tables.required | {*self.tables.key, self.tables.version}) - values.keys())
-            if version is None or None in key or missing:
-                raise ConfigurationError(
-                    f"view {self._view.name}",
-                    f"a row of {query} has no {', '.join(missing) or 'key or version'}",
-                    "A snapshot gives the key, the version and every column that cannot be NULL",
-                )
-            patch = self._patch(values, as_utc(version))
-            patch[self.tables.version] = (as_utc(version), as_utc(version))
-            overlay(patches.setdefault(key, {}), patch)
-        return patches
-
-    async def _locked_for(self, lease: Lease, tx: Tx) -> tuple[AsyncConnection, RowMapping, list[Shape]]:
-        """The view, held, for a step of the rebuild. Raises when another process has taken the lease over."""
-        connection = await tx.connection()
-        state = await self._lock(connection, tx.now())
-        if not await connection.scalar(select(lease.fence())) or state["state"] != "rebuilding":
-            raise _running(self._view.name)
-        return connection, state, [tuple(shape) for shape in state["scopes"]]
-
-    async def _take_page(
-        self, lease: Lease, patches: Mapping[Key, Patch], cursor: str | None, read: int, tx: Tx
-    ) -> None:
-        connection, _, shapes = await self._locked_for(lease, tx)
-        await self._shadow.apply(connection, patches, shapes)
-        # After the last page the old cursor stays: a crash before the switch reads that page again, to no effect.
-        position = {} if cursor is None else {"cursor": cursor, "rows_read": read}
-        await self._save(connection, **position)
-
-    async def _switch(self, lease: Lease, read: int, tx: Tx) -> None:
-        connection, state, shapes = await self._locked_for(lease, tx)
-        await self._live.take_over(connection, self._shadow, shapes, state["started_at"])
-        await self._shadow.clear(connection)
-        await self._save(connection, state="idle", generation=state["generation"] + 1, cursor=None, rows_read=read)
-
-
-def _running(name: str) -> Problem:
-    return Problem(409, "REBUILD_RUNNING", f"the view {name} is being rebuilt")

@@ -9,16 +9,18 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from freehold.model.problem import Problem
+from freehold.model.view import GRACE, PAGE
 from freehold.runtime.context import NOBODY, Asking, Context
 from freehold.runtime.transaction import Tx
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from freehold.model.messages import Query
     from freehold.model.service import Coalescing
+    from freehold.model.view import Drift, View
     from freehold.runtime.host import Host
     from freehold.runtime.once import Once
 
@@ -85,7 +87,7 @@ class Work:
             raise
         finally:
             tx.release()
-        tx.committed()
+        await tx.committed()
         if kept is not None:
             raise kept
 
@@ -127,6 +129,21 @@ class Work:
     async def ask(self, query: Query[R]) -> R:
         """Ask another service. Raises the Problem that it answers, or Unavailable."""
         return await self._host.ask(query, Asking(self._host.service.name, self.context))
+
+    async def reconcile(self, view: View, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
+        """Compare one of this service's views with its owner's snapshot, and repair it.
+
+        Rows are compared column by column, a page at a time. What the view has in a newer version stays, since its
+        event came after the page was asked for. Rows that the owner does not have, and that no event touched
+        meanwhile, go. Each row that is put right is counted in `reconciliation_drift_total` and logged by its id.
+
+        Args:
+            view: a view with a `rebuild` query.
+            page: rows of the snapshot in one answer.
+            grace: what changed at its owner so recently is not judged, since its event may be on its way. Where
+                versions are numbers, the snapshot says when in `updated_at`; without that, every row is judged.
+        """
+        return await self._host.views.reconcile(view, page=page, grace=grace)
 
     async def call(self, coalescing: Coalescing, argument: Any, *, once: Once | None = None) -> Any:
         """Make a coalesced call: decided together with others of its key, answered by itself.

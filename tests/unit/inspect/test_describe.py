@@ -273,6 +273,7 @@ def test_views_and_sagas() -> None:
             "key": ["product_id"],
             "sources": ["product.renamed"],
             "rebuild": None,
+            "one": None,
         }
     ]
     assert described["sagas"] == [
