@@ -14,7 +14,9 @@ from systems.petpro.booking.contract import ReservationStatus, ServiceCategory, 
 
 Price = Annotated[MoneyNumber, Field(ge=0)]
 Minutes = Annotated[int, Field(ge=5, le=480, multiple_of=5)]
-LocalTime = Annotated[dt.time, PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str, when_used="json")]
+LocalTime = Annotated[
+    dt.time, PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str, when_used="json")
+]
 """A time of day at the clinic."""
 _DURATION = AliasChoices("duration", "durationMinutes", "duration_minutes")
 
