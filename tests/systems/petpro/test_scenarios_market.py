@@ -133,7 +133,7 @@ async def test_14_permissions_and_bad_input_of_the_marketplace(databases: Databa
         order_id = await market.placed(customer, (product, 1))
         assert (await market.ask("GET", f"/orders/{order_id}", other)).status_code == 403
         assert (await market.ask("GET", f"/orders/{order_id}", None)).status_code == 401
-        pending = await market.person("vendor")
+        pending = await market.stage.vendor()
         made = await market.call("POST", "/vendors", pending, 201, **market.application())
         assert (await market.ask("PUT", f"/admin/vendors/{made['id']}/approve", pending)).status_code == 403
         wish = {"items": [{"productId": product, "quantity": 1}], "shippingAddress": {"city": "Jakarta"}}
