@@ -25,7 +25,7 @@ BATCH = 200
 DRIFT = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
 
 
-async def _ids(work: Work, found: Select[tuple[UUID]]) -> list[UUID]:
+async def _ids(work: Work, found: Select[UUID]) -> list[UUID]:
     async with work.transaction(readonly=True) as tx:
         return list(await tx.scalars(found.limit(BATCH)))
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, column, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from freehold import Money, Percent, Portable, soft_ref, uuid7
+from freehold import ExactDecimal, Money, Percent, Portable, soft_ref, uuid7
 from systems.petpro.vendor.contract import (
     ItemStatus,
     ListingRow,
@@ -51,7 +51,7 @@ class Vendor(Base):
     __tablename__ = "vendors"
     __table_args__ = (
         Index("ix_vendors_city_province", "city", "province"),
-        CheckConstraint("commission_rate >= 0 AND commission_rate <= 100", "commission_rate"),
+        CheckConstraint(column("commission_rate", ExactDecimal(5, 2)).between(0, 100), "commission_rate"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
