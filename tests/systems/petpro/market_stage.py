@@ -246,7 +246,7 @@ class Market:
 
     async def told(self, kind: type[E], order_id: str) -> list[E]:
         """The events of this type about the order."""
-        return [event for event in await self.world.published(kind) if str(getattr(event, "order_id")) == order_id]
+        return [event for event in await self.world.published(kind) if str(event.order_id) == order_id]
 
     async def redeliver(self, kind: type[Event], order_id: str, *, times: int = 1, anew: bool = False) -> None:
         """Deliver the order's events of this type again: under their own ids, or as new ones."""
@@ -299,5 +299,3 @@ async def open_market(databases: Databases | None, folder: Path) -> AsyncIterato
         market = Market(world, gateway, Person(admin, world.as_user(admin, roles=("admin",))))
         yield market
         assert await market.dead_letters() == []
-
-

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,15 +54,29 @@ def interrupted(what: str, done: int, of: int) -> None:
         raise InterruptedError
 
 
+def drifts() -> list[str]:
+    """What reconciliations have found so far, in this process."""
+    return [line for line in METRICS.render().decode().splitlines() if line.startswith("reconciliation_drift_total")]
+
+
+class Demo(Stage):
+    """The running system with the demo; `drifts_before` are those from before it was loaded."""
+
+    drifts_before: list[str]
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def loaded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """The demo, whose load was cut short once, and went on an hour later."""
+async def loaded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
+    """The demo, whose load was cut short once."""
     async with World(system, given={AuthSettings: FAST}, folder=tmp_path_factory.mktemp("demo")) as world:
+        stage = Demo(world)
+        stage.drifts_before = drifts()
         with pytest.raises(InterruptedError):
             await demo.load(works(world), "demo", interrupted)
         await demo.load(works(world), "demo", silent)
         await world.settle()
-        yield Stage(world)
+        await world.run_due()
+        yield stage
 
 
 async def count(stage: Stage, service: str, table: type[Any]) -> int:
@@ -231,20 +244,13 @@ async def test_what_is_under_way_goes_on(loaded: Stage) -> None:
         assert saga.status == "running"
 
 
-async def test_nothing_is_left_to_reconcile(loaded: Stage) -> None:
+async def test_nothing_is_left_to_reconcile(loaded: Demo) -> None:
     assert await loaded.dead_letters() == []
-
-    def drifts() -> list[str]:
-        return [
-            line for line in METRICS.render().decode().splitlines() if line.startswith("reconciliation_drift_total")
-        ]
-
-    before = drifts()
     for service in system.services:
         for job in service.jobs:
             if job.name.startswith("reconcile"):
                 await loaded.world.run_job(service.name, job.name)
-    assert drifts() == before
+    assert drifts() == loaded.drifts_before
 
 
 async def test_loading_again_changes_nothing(loaded: Stage) -> None:
@@ -269,21 +275,3 @@ async def test_people_can_sign_in_and_find_clinics(loaded: Stage) -> None:
 async def test_a_set_that_there_is_not_is_refused(loaded: Stage) -> None:
     with pytest.raises(ConfigurationError, match="demo, load, large"):
         await demo.load(works(loaded.world), "huge", silent)
-
-
-def test_two_copies_share_no_key(tmp_path: Path) -> None:
-    now = World(system, folder=tmp_path).clock.now()
-    roles = {role: demo.demo_id("role", role) for role in ("admin", "vendor", "staff", "customer")}
-    made = demo.make(2, now, "-", roles)
-    again = demo.make(2, now, "-", roles)
-    for table, bundles in made.bundles.items():
-        assert [bundle.row for bundle in bundles] == [bundle.row for bundle in again.bundles[table]]
-    rows: dict[type[Any], list[dict[str, Any]]] = defaultdict(list)
-    for table, bundle in ((table, bundle) for table, bundles in made.bundles.items() for bundle in bundles):
-        for kind, row in [(table, bundle.row), *bundle.parts]:
-            rows[kind].append(row)
-    unique = {Account: "email", Clinic: "email", Product: "sku", Booking: "reference_code", Order: "order_number",
-              Payout: "reference_number", Pet: "microchip_id", Vendor: "email", Reservation: "lock_id"}  # fmt: skip
-    for kind, found in rows.items():
-        key = unique.get(kind, "order_id" if kind is OrderHold else "id")
-        assert len({row[key] for row in found}) == len(found), kind

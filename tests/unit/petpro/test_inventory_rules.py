@@ -67,7 +67,9 @@ def test_a_movement_of_the_wrong_sign_is_refused(kind: MovementType, quantity: i
         after(Level(10, 10), kind, quantity)
 
 
-@pytest.mark.parametrize(("kind", "quantity"), [("reservation", -3), ("stock_out", -2), ("release", 2), ("damaged", -3)])
+@pytest.mark.parametrize(
+    ("kind", "quantity"), [("reservation", -3), ("stock_out", -2), ("release", 2), ("damaged", -3)]
+)
 def test_more_than_there_is_is_refused(kind: MovementType, quantity: int) -> None:
     with pytest.raises(ValueError, match="there are only 2 free and 1 reserved"):
         after(Level(2, 1), kind, quantity)
