@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from freehold.model.problem import Problem
 from freehold.model.view import GRACE, PAGE
+from freehold.observe.metrics import METRICS
 from freehold.runtime.context import NOBODY, Asking, Context
 from freehold.runtime.transaction import Tx
 
