@@ -70,7 +70,7 @@ class Metrics:
         )
 
         self._read_repairs = counter("freehold_read_repairs", "Rows asked of their owner", "service", "view")
-        self.drift = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
+        self._drift = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -149,7 +149,7 @@ class Metrics:
 
     def drifted(self, service: str, check: str) -> None:
         """A reconciliation found a difference."""
-        self.drift.labels(service, check).inc()
+        self._drift.labels(service, check).inc()
 
     def render(self) -> bytes:
         """The whole registry as Prometheus reads it; its content type is `CONTENT_TYPE`."""
@@ -166,8 +166,7 @@ def _of_the_process() -> Metrics:
 
 METRICS: Final = _of_the_process()
 """The process's metrics, which `/metrics` shows."""
-# A system's own reconciliations count with the toolkit's.
-_own: Final[dict[str, Counter | Gauge]] = {"reconciliation_drift": METRICS.drift}
+_own: Final[dict[str, Counter | Gauge]] = {}
 M = TypeVar("M", Counter, Gauge)
 
 

@@ -38,7 +38,7 @@ async def test_11_marketplace_order(databases: Databases, tmp_path: Path) -> Non
             await market.progress(shop, order_id, "delivered")
         assert (await market.order_row(order_id)).status == "delivered"
 
-        await market.world.advance(days=8)
+        await market.wait(days=8)
         made = await market.payouts()
         assert {payout["vendorId"]: payout["amount"] for payout in made["created"]} == {
             a.vendor_id: 153000.00,
@@ -46,7 +46,7 @@ async def test_11_marketplace_order(databases: Databases, tmp_path: Path) -> Non
         }
         assert made["total"] == 264562.50
         assert (await market.payouts())["created"] == []
-        await market.world.advance(minutes=1)
+        await market.wait(minutes=1)
         assert sorted(market.gateway.done("transfer")) == [Decimal("111562.50"), Decimal("153000.00")]
         assert len(await market.world.published(PayoutCompleted)) == 2
 
@@ -89,9 +89,9 @@ async def test_13_unpaid_order(databases: Databases, tmp_path: Path) -> None:
         shop, customer = await market.shop(), await market.customer()
         product = await market.listed(shop, "85000.00")
         order_id = await market.placed(customer, (product, 2))
-        await market.world.advance(seconds=599)
+        await market.wait(seconds=599)
         assert (await market.order_row(order_id)).status == "pending"
-        await market.world.advance(seconds=6)
+        await market.wait(seconds=6)
         order = await market.order_row(order_id)
         assert (order.status, order.cancellation_reason) == ("cancelled", "payment_timeout")
         assert order.reservation_state == "released"
