@@ -41,6 +41,7 @@ class PrivateServer:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        got()  # what was for others
         self.folder = Path(tempfile.mkdtemp(prefix=f"freehold-{type(self).__name__.lower()}-"))
         atexit.register(self.close)
         self._process: subprocess.Popen[bytes] | None = None
