@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,6 +38,8 @@ def migrate(
       freehold migrate booking_rush --deploy prod
       freehold migrate booking_rush auth --deploy prod --contract
     """
+    import asyncio
+
     if plan:
         asyncio.run(_plan(system, service, deploy))
     else:
@@ -100,6 +101,8 @@ def revision(
     Example:
       freehold revision booking_rush booking -m "bookings have a note"
     """
+    import asyncio
+
     from freehold.deploy.migrations.author import write_revision
 
     (found,) = chosen_services(find_system(system), [service])
@@ -120,6 +123,8 @@ def drift(system: SystemName, service: ServiceName = "", deploy: DeployName = ""
     Example:
       freehold drift booking_rush --deploy prod
     """
+    import asyncio
+
     found = asyncio.run(_drift(system, service, deploy))
     if json:
         print_json([{"service": name, "difference": difference} for name, difference in found])
