@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from freehold.cli.output import AsJson, print_json, print_line
-from freehold.cli.systems import DeployName, SystemName, find_folder, find_system
+from freehold.cli.systems import DeployName, SystemName, find_system
 from freehold.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ def check(
       freehold check booking_rush --live --deploy prod
       freehold check booking_rush --json > findings.json
     """
-    from freehold.inspect import ISOLATION_RULES, RULES, EventLock
+    from freehold.inspect import ISOLATION_RULES, RULES
     from freehold.inspect import check as look
 
     if deploy and not live:
         raise ConfigurationError("--deploy", "says which databases to try, and only --live does that", "Add --live")
     named = find_system(system)
-    found = [*look(named, lock=EventLock.read(find_folder(system))), *(_live(named, deploy) if live else ())]
+    found = [*look(named), *(_live(named, deploy) if live else ())]
     rules = len(RULES) + (len(ISOLATION_RULES) if live else 0)
     errors = sum(violation.severity == "error" for violation in found)
     if json:

@@ -55,10 +55,10 @@ async def _migrate(name: str, only: str, deploy: str, contract: bool) -> None:
         for service, engine in engines.items():
             migrations = Migrations(system.service(service), engine)
             done = await migrations.migrate(contract=contract)
-            toolkit, own = await migrations.standing()
+            own = (await migrations.standing())[1]
             waiting += [(service, planned) for planned in await migrations.plan()]
-            rows.append((service, own.revision or "-", toolkit.revision or "-", _names(done), engine.url))
-    print_table(("service", "revision", "toolkit", "run", "database"), rows)
+            rows.append((service, own.revision or "-", _names(done), engine.url))
+    print_table(("service", "revision", "run", "database"), rows)
     for service, planned in waiting:
         print_line(f"{service}: {planned.revision.name} waits: {_why(planned)}. Run it by --contract", "yellow")
 

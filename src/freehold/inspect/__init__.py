@@ -3,9 +3,8 @@ its databases keep its services apart."""
 
 from freehold.inspect.check import check
 from freehold.inspect.describe import describe
-from freehold.inspect.event_lock import EventLock
 from freehold.inspect.finding import Rule, Violation
 from freehold.inspect.isolation import ISOLATION_RULES, check_isolation
 from freehold.inspect.rules import RULES
 
-__all__ = ["ISOLATION_RULES", "RULES", "EventLock", "Rule", "Violation", "check", "check_isolation", "describe"]
+__all__ = ["ISOLATION_RULES", "RULES", "Rule", "Violation", "check", "check_isolation", "describe"]

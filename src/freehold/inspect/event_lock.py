@@ -7,6 +7,7 @@ written today: a change is compatible when both can read. Everything else is a n
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,19 @@ class EventLock:
     """What the file says: each message's versions."""
 
     entries: Entries
+
+    @classmethod
+    def of(cls, system: System) -> EventLock | None:
+        """The lock nearest to the system's messages, in their module's folder or a package's above it; None without.
+
+        Raises ConfigurationError for a file that is none.
+        """
+        for module in sorted({message.__module__ for message in system.messages().values()}):
+            file = getattr(sys.modules.get(module), "__file__", None)
+            for folder in Path(file).parents[: module.count(".") + 1] if file else ():
+                if (lock := cls.read(folder)) is not None:
+                    return lock
+        return None
 
     @classmethod
     def read(cls, folder: Path) -> EventLock | None:

@@ -48,12 +48,12 @@ class Survey:
 
     Args:
         system: the declarations.
-        lock: the schemas that it has published before; None when nobody keeps them.
+        lock: the schemas that it has published before; those of its events.lock when None.
     """
 
-    def __init__(self, system: System, lock: EventLock | None = None) -> None:
+    def __init__(self, system: System, *, lock: EventLock | None = None) -> None:
         self.system = system
-        self.lock = lock
+        self.lock = lock or EventLock.of(system)
         self.source = Source(system)
 
     @property

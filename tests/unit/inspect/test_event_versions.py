@@ -12,8 +12,10 @@ import pytest
 from pydantic import BaseModel
 
 from freehold import ConfigurationError, DeclarationError, Event, Money, Service, System, uuid7
-from freehold.inspect import EventLock, check
-from freehold.inspect.event_lock import Change
+from freehold.inspect import RULES, Violation
+from freehold.inspect.event_lock import Change, EventLock
+from freehold.inspect.finding import violations
+from freehold.inspect.survey import Survey
 from freehold.model.envelope import Envelope
 from freehold.model.errors import NewerVersion, NoUpcaster
 
@@ -161,6 +163,10 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def check(system: System, *, lock: EventLock | None) -> list[Violation]:
+    return violations(RULES, Survey(system, lock=lock))
 
 
 def codes(event: type[Event], lock: EventLock | None = LOCK) -> list[str]:

@@ -61,6 +61,7 @@ async def write_revision(service: Service, message: str, history: History | None
     ):
         if steps:
             history.folder.mkdir(parents=True, exist_ok=True)
+            (history.folder / "__init__.py").touch()
             path = history.folder / f"{number + len(written):04}_{name}.py"
             path.write_text(_file(said, steps), encoding="utf-8")
             written.append(path)
