@@ -11,6 +11,7 @@ from freehold.cli import (
     dead_letters,
     demo,
     describe,
+    events,
     export,
     load,
     load_test,
@@ -65,10 +66,13 @@ for command in (
     check.check,
     describe.describe,
     migrate.migrate,
+    migrate.revision,
+    migrate.drift,
     load.load,
     load_test.load_test,
 ):
     app.command()(command)
+app.add_typer(events.app, name="events")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)
 app.command()(sagas.sagas)

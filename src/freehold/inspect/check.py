@@ -13,6 +13,6 @@ from freehold.model.system import System
 def check(system: System, rules: Iterable[Rule[Survey]] = RULES) -> list[Violation]:
     """Everything that breaks one of the rules, by code and then by declaration; empty when all is well.
 
-    Reads declarations and source files; connects to nothing.
+    Reads declarations, source files and the system's events.lock; connects to nothing.
     """
     return violations(rules, Survey(system))

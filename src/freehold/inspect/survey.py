@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Column, ForeignKey, Table
 from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 
+from freehold.inspect.event_lock import EventLock
 from freehold.inspect.source import Place, Source
 from freehold.model.access import Access
 from freehold.model.messages import Event
@@ -43,10 +44,16 @@ class Endpoint:
 
 
 class Survey:
-    """One look at a system: nothing in it may change afterwards."""
+    """One look at a system: nothing in it may change afterwards.
 
-    def __init__(self, system: System) -> None:
+    Args:
+        system: the declarations.
+        lock: the schemas that it has published before; those of its events.lock when None.
+    """
+
+    def __init__(self, system: System, *, lock: EventLock | None = None) -> None:
         self.system = system
+        self.lock = lock or EventLock.of(system)
         self.source = Source(system)
 
     @property

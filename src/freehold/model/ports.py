@@ -140,6 +140,17 @@ class Engine(Protocol):
         """A unique key was already taken."""
         ...
 
+    def change(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Like `write`, for one that changes tables: others that change or create some wait, in every process.
+
+        Raises DatabaseUnavailable when another one takes longer than a minute.
+        """
+        ...
+
+    async def make(self, connection: AsyncConnection, metadata: MetaData) -> None:
+        """Create the tables that do not exist yet, inside a `change`."""
+        ...
+
     async def create(self, metadata: MetaData) -> None:
         """Create the tables that do not exist yet."""
         ...
