@@ -59,7 +59,7 @@ def diagram(
       freehold diagram booking_rush --format svg --out diagrams
     """
     from freehold.inspect import describe
-    from freehold.inspect.diagrams import KINDS, pictures, svg
+    from freehold.inspect.diagrams import KINDS, pictures, to_svg
 
     description = describe(find_system(system))
     if service and service not in description["services"]:
@@ -68,7 +68,7 @@ def diagram(
         )
     kinds = [kind.value] if kind else KINDS
     drawn = [picture for each in kinds for picture in pictures(description, each, service or None)]
-    texts = {each.name: each.mermaid if written is Format.MERMAID else svg(each.drawing) for each in drawn}
+    texts = {each.name: each.mermaid if written is Format.MERMAID else to_svg(each.drawing) for each in drawn}
     if out is not None:
         _write({f"{name}.{ENDING[written]}": text for name, text in texts.items()}, out)
     elif len(texts) == 1:

@@ -91,9 +91,13 @@ def _object(schema: Schema, known: Schema, within: tuple[str, ...]) -> dict[str,
 
 
 def _number(schema: Schema) -> float:
-    least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
-    most = min(schema.get("maximum", least), schema.get("exclusiveMaximum", least + 1) - 1)
-    return int(min(least, most)) if schema["type"] == "integer" else min(least, most)
+    least = schema.get("minimum", schema.get("exclusiveMinimum"))
+    most = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if schema["type"] == "number" and least is not None and most is not None:
+        return float(least + most) / 2
+    if least is not None:
+        return max(1, least if "minimum" in schema else least + 1)
+    return 1 if most is None else min(1, most if "maximum" in schema else most - 1)
 
 
 def _text(schema: Schema, name: str) -> str:

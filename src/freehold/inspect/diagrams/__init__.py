@@ -9,9 +9,9 @@ from freehold.inspect.diagrams.drawing import Description, Drawing, Picture
 from freehold.inspect.diagrams.er import er
 from freehold.inspect.diagrams.events import events
 from freehold.inspect.diagrams.sagas import saga_states
-from freehold.inspect.diagrams.svg import STYLE, svg
+from freehold.inspect.diagrams.svg import to_svg
 
-__all__ = ["KINDS", "STYLE", "Drawing", "Picture", "pictures", "svg"]
+__all__ = ["KINDS", "Drawing", "Picture", "pictures", "to_svg"]
 
 KINDS = ("er", "events", "calls", "sagas")
 

@@ -55,7 +55,7 @@ STYLE = "\n".join(
 _ALONE = f"<style>.fd{{{LIGHT}}}\n@media (prefers-color-scheme:dark){{.fd{{{DARK}}}}}\n{STYLE}</style>"
 
 
-def svg(drawing: Drawing, *, alone: bool = True) -> str:
+def to_svg(drawing: Drawing, *, alone: bool = True) -> str:
     """The drawing's text.
 
     Args:

@@ -11,7 +11,7 @@ from freehold.inspect.asyncapi import asyncapi
 from freehold.inspect.catalogue import Catalogue, Entry, catalogue
 from freehold.inspect.check import check
 from freehold.inspect.describe import describe
-from freehold.inspect.diagrams import KINDS, pictures, svg
+from freehold.inspect.diagrams import KINDS, pictures, to_svg
 from freehold.inspect.finding import Violation
 from freehold.model.system import System
 
@@ -60,5 +60,5 @@ def gather(system: System) -> Facts:
         gateway=gateway,
         asyncapi=asyncapi(system, messages),
         violations=check(system),
-        drawings={picture.name: svg(picture.drawing, alone=False) for picture in found if picture.drawing.boxes},
+        drawings={picture.name: to_svg(picture.drawing, alone=False) for picture in found if picture.drawing.boxes},
     )
