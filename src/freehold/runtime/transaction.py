@@ -142,9 +142,13 @@ class Tx:
         try:
             await self.flush()
         except Exception as error:
-            if self._host.engine.is_duplicate(error):
+            if self.is_duplicate(error):
                 raise taken from None
             raise
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        """Whether the error says that a unique key exists already."""
+        return self._host.engine.is_duplicate(error)
 
     async def delete(self, row: object) -> None:
         """Delete a row that was read here."""
