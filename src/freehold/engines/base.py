@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import URL, Executable, FromClause, Insert, MetaData, Table, alias, text
+from sqlalchemy import URL, Connection, Executable, FromClause, Insert, MetaData, Table, alias, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -87,6 +87,20 @@ class SqlEngine:
 
     def excluded(self, table: Table) -> FromClause:
         return alias(table, name="excluded")
+
+    def watch(self, seen: Callable[[Connection, str], None]) -> Callable[[], None]:
+        def before(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
+            seen(connection, statement)
+
+        engines = [engine.sync_engine for engine in (self._writer, self._reader)]
+        for engine in engines:
+            event.listen(engine, "before_cursor_execute", before)
+
+        def end() -> None:
+            for engine in engines:
+                event.remove(engine, "before_cursor_execute", before)
+
+        return end
 
     async def create(self, metadata: MetaData) -> None:
         async with self.write() as connection:

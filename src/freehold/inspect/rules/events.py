@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from freehold.inspect.finding import Finding, Rule
 from freehold.inspect.survey import Survey
@@ -59,6 +60,20 @@ def one_name_two_classes(survey: Survey) -> Iterator[Finding]:
                 )
 
 
+def key_may_be_missing(survey: Survey) -> Iterator[Finding]:
+    messages = (message for service in survey.services for message in (*service.publishes, *service.consumes()))
+    for message in dict.fromkeys(messages):
+        field = message.model_fields[message.__message__.key]
+        may_be_none = type(None) in (field.annotation, *get_args(field.annotation))
+        if may_be_none or field.exclude:
+            yield Finding(
+                f"{message.__message__.name}.{message.__message__.key}",
+                f"is the key that orders it, and {'may be None' if may_be_none else 'is left out of what is sent'}",
+                "Take a field for key= that every one of them has",
+                survey.source.of(message),
+            )
+
+
 RULES = (
     Rule(
         "FH030",
@@ -69,4 +84,11 @@ RULES = (
     ),
     Rule("FH031", "published-by-two", "error", "An event is published by one service.", published_by_two),
     Rule("FH032", "one-name-two-classes", "error", "A message name stands for one class.", one_name_two_classes),
+    Rule(
+        "FH037",
+        "key-may-be-missing",
+        "error",
+        "Every event and command carries the key that orders it.",
+        key_may_be_missing,
+    ),
 )
