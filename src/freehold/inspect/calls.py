@@ -86,25 +86,29 @@ class Calls:
             if defined.__module__ not in files or defined in seen:
                 continue
             seen.add(defined)
-            for named, made in _names(files[defined.__module__], defined):
-                if made and isinstance(named, type) and issubclass(named, Query):
-                    asked[named] = None
-                elif isinstance(named, Coalescing):
-                    waiting.append(named.function)
-                elif inspect.isfunction(named) or inspect.isclass(named):
-                    waiting.append(named)
+            queries, further = _named(files[defined.__module__], defined)
+            asked |= dict.fromkeys(queries)
+            waiting += further
         return tuple(asked)
 
 
-def _names(module: Module, defined: Any) -> Iterator[tuple[Any, bool]]:
-    """What a function or class of the file names, and whether it calls it."""
+@functools.lru_cache(maxsize=4096)
+def _named(module: Module, defined: Any) -> tuple[list[AnyQuery], list[Any]]:
+    """The queries that a function or class of the file makes, and the functions and classes that it names."""
+    queries: list[AnyQuery] = []
+    further: dict[Any, None] = {}
     for definition in _definitions(module).get(defined.__name__, ()):
-        if _is(definition, defined):
-            for node in ast.walk(definition):
-                if isinstance(node, ast.Call):
-                    yield module.value(node.func), True
-                elif isinstance(node, ast.Name | ast.Attribute):
-                    yield module.value(node), False
+        for node in ast.walk(definition) if _is(definition, defined) else ():
+            if isinstance(node, ast.Call):
+                made = module.value(node.func)
+                if isinstance(made, type) and issubclass(made, Query):
+                    queries.append(made)
+            elif isinstance(node, ast.Name | ast.Attribute):
+                named = module.value(node)
+                function = named.function if isinstance(named, Coalescing) else named
+                if inspect.isfunction(function) or inspect.isclass(function):
+                    further[function] = None
+    return queries, list(further)
 
 
 @functools.lru_cache(maxsize=1024)
