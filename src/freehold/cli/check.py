@@ -125,9 +125,9 @@ def _compared(
         raise ConfigurationError("--baseline", "is not given", "Name the file, here or as `baseline` under [check]")
     if create:
         made = Baseline.create(file, system.name, found)
-        return made.compared(found, rules), f", {len(found)} findings accepted in {file}"
+        return made.compared(found, rules), f"; accepted in {file}: {len(found)}"
     accepted = Baseline.read(file, system.name)
-    told = f", {accepted.shrink(found, rules)} entries struck from {file}" if update else ""
+    told = f"; struck from {file}: {accepted.shrink(found, rules)}" if update else ""
     return accepted.compared(found, rules), told
 
 

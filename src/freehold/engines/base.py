@@ -92,7 +92,9 @@ class SqlEngine:
         def before(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
             seen(connection, statement)
 
-        engines = [engine.sync_engine for engine in (self._writer, self._reader)]
+        engines = dict.fromkeys(
+            engine.sync_engine for engine in (self._writer, self._reader)
+        )  # on servers both are one
         for engine in engines:
             event.listen(engine, "before_cursor_execute", before)
 

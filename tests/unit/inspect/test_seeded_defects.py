@@ -58,7 +58,9 @@ DEFECTS = [
         "booking/queries.py",
         {"\n\n\n@booking": "\nfrom systems.booking_rush.ticket.tables import Zone\n\n\n@booking"},
     ),
-    Defect("FH030", "ticket/declaration.py", {"        EventCreated,\n        EventPublished": "        EventPublished"}),
+    Defect(
+        "FH030", "ticket/declaration.py", {"        EventCreated,\n        EventPublished": "        EventPublished"}
+    ),
     Defect(  # payment asks for the booking before it charges
         "FH042",
         "booking/api.py",
@@ -86,7 +88,9 @@ DEFECTS = [
     Defect(
         "FH101",
         "payment/settings.py",
-        {'stripe_secret_key: SecretStr = SecretStr("")': 'stripe_secret_key: SecretStr = SecretStr("sk_test_4eC39HqLy")'},
+        {
+            'stripe_secret_key: SecretStr = SecretStr("")': 'stripe_secret_key: SecretStr = SecretStr("sk_test_4eC39HqLy")'
+        },
     ),
 ]
 
