@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -14,6 +15,8 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from freehold import Event, Portable, Query, Service, System, Tx, Work, public, uuid7
+from freehold.deploy.config import Deployment
+from freehold.deploy.process import Process
 from freehold.http import HttpCaller
 from freehold.identity import ServiceTokens
 from freehold.observe.metrics import METRICS
@@ -228,3 +231,14 @@ async def test_a_call_over_the_wire_tells_what_it_wrote(world: World) -> None:
         await caller.ask(AddUser(), Asking("orders", plain))
     assert detector.findings == [BOTH]
     await web.aclose()
+
+
+async def test_a_deployment_says_how_much_is_watched(tmp_path: Path) -> None:
+    async with Process(system, Deployment(data=tmp_path / "off")) as process:
+        assert {unit.host.detector for unit in process.units.values()} == {None}
+    async with Process(system, Deployment(data=tmp_path / "on", sql_detector=1)) as process:
+        (detector,) = {unit.host.detector for unit in process.units.values()}
+        assert detector is not None
+        async with process.units["orders"].host.engine.read() as connection:
+            await connection.execute(text("SELECT 1 FROM leases"))
+        assert detector.findings == []

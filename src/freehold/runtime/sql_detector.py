@@ -106,7 +106,7 @@ class SqlDetector:
             service: that answers it.
             always: whatever the share is; whoever asked has decided.
         """
-        begins = context.request_id is not None and context.cause is None and context.writes is None
+        begins = context.request_id is not None and context.writes is None
         if not begins or not (always or self._chosen()):
             return context
         return replace(context, writes=RequestWrites(self, service))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,15 @@ def test_a_table_is_its_own_services_unless_a_schema_says_otherwise() -> None:
     assert foreign("SELECT * FROM auth.outbox_events") == [Foreign("auth", "outbox_events")]
     assert foreign("SELECT sessions FROM orders") == []
     assert foreign("SELECT * FROM elsewhere.sessions, pg_tables") == []
+
+
+def test_a_statement_without_a_name_of_others_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = base(), base()
+    Table("users", first.metadata, Column("id", Integer))
+    Table("orders", second.metadata, Column("id", Integer))
+    owners = TableOwners(System("shop", [Service("auth", tables=first), Service("sales", tables=second)]))
+    monkeypatch.setitem(sys.modules, "sqlglot", None)  # importing it fails from here on
+
+    assert owners.foreign("sales", "SELECT o.id FROM orders o JOIN outbox_events ON true", EVERY) == []
+    with pytest.raises(ImportError):
+        owners.foreign("sales", "SELECT users FROM orders", EVERY)
