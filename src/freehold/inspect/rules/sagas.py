@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from freehold.inspect.finding import Finding, Rule
 from freehold.inspect.survey import Survey
@@ -84,8 +85,7 @@ def timed_out_step_without_undo(survey: Survey) -> Iterator[Finding]:
 
 
 def step_never_reached(survey: Survey) -> Iterator[Finding]:
-    for service, saga in survey.sagas():
-        walked = _walk(survey, saga)
+    for service, saga, walked in _doubtful(survey):
         missed = next((step for step in saga.steps if step.name not in walked.reached), None)
         if missed is not None and not walked.stops:  # a saga that stops has told why, by its own rule
             way = max((outcome.path for outcome in walked.outcomes), key=len)
@@ -98,8 +98,8 @@ def step_never_reached(survey: Survey) -> Iterator[Finding]:
 
 
 def saga_stops(survey: Survey) -> Iterator[Finding]:
-    for service, saga in survey.sagas():
-        for stop in _walk(survey, saga).stops:
+    for service, saga, walked in _doubtful(survey):
+        for stop in walked.stops:
             way = ", ".join(stop.path)
             yield Finding(
                 f"{service.name} saga {saga.name}, step {stop.step!r}",
@@ -122,8 +122,12 @@ def undo_never_confirmed(survey: Survey) -> Iterator[Finding]:
                 )
 
 
-def _walk(survey: Survey, saga: Saga) -> Walk:
-    return walk(saga, can_come=lambda step, event: _can_come(survey, step, event))
+def _doubtful(survey: Survey) -> Iterator[tuple[Service, Saga, Walk]]:
+    """The sagas with an answer that cannot come, and all their ways: where all can, success leads to every step."""
+    for service, saga in survey.sagas():
+        answers = [(step, event) for step in saga.steps for event in (step.ok, step.fail) if event is not None]
+        if not all(_can_come(survey, *answer) for answer in answers):
+            yield service, saga, walk(saga, can_come=partial(_can_come, survey))
 
 
 def _can_come(survey: Survey, step: Step, event: type[Event]) -> bool:
