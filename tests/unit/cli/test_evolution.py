@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from sqlalchemy import text
 
-from tests.unit.cli.conftest import Freehold
+from freehold import ConfigurationError
+from freehold.cli.systems import find_system
+from freehold.deploy.config import Deployment, ServiceDeployment, read
+from freehold.deploy.process import Process
+from tests.unit.cli.conftest import Freehold, forget_systems
 
 CONTRACT = """
     from uuid import UUID
@@ -141,3 +148,28 @@ def test_a_command_on_a_database_that_is_behind_is_refused(project: Project, fre
     assert "is 1 revision behind (0002_a_note). Run `freehold migrate`; with --plan it shows first" in done.stderr
     freehold("migrate", "store")
     assert freehold("dead-letters", "list", "store", "orders").returncode == 0
+
+
+async def test_embedded_files_go_on_by_themselves_and_others_are_refused(
+    project: Project, freehold: Freehold, folder: Path
+) -> None:
+    """`freehold run` on a developer's machine; the same with a database that other processes may be using."""
+    write = partial(asyncio.to_thread, freehold, "revision", "store", "orders", "-m")
+    await write("initial")
+    async with Process(find_system("store"), read(find_system("store"))) as process:
+        engine = process.units["orders"].host.engine
+        async with engine.write() as connection:
+            await connection.execute(text("INSERT INTO orders (id, total) VALUES (1, '9.00')"))
+    project.keeps("total: Mapped[str]\n        note: Mapped[str | None]")
+    await write("a note")
+    forget_systems()
+    system = find_system("store")
+    file = f"sqlite:///{folder}/.freehold/store/orders_db.sqlite"
+    shared = Deployment(layout="databases", services={"orders": ServiceDeployment(database=file)})
+    with pytest.raises(ConfigurationError, match=r"1 revision behind \(0002_a_note\)"):
+        async with Process(system, shared):
+            pass
+    async with Process(system, read(system)) as process:
+        engine = process.units["orders"].host.engine
+        async with engine.read() as connection:
+            assert (await connection.execute(text("SELECT total, note FROM orders"))).all() == [("9.00", None)]
