@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from freehold.model.problem import Problem
 from freehold.model.view import GRACE, PAGE
+from freehold.observe.metrics import METRICS
 from freehold.runtime.context import NOBODY, Asking, Context
 from freehold.runtime.transaction import Tx
 
@@ -144,6 +145,14 @@ class Work:
                 versions are numbers, the snapshot says when in `updated_at`; without that, every row is judged.
         """
         return await self._host.views.reconcile(view, page=page, grace=grace)
+
+    def drifted(self, check: str) -> None:
+        """Count a difference that a reconciliation of the service's own found, in `reconciliation_drift_total`.
+
+        Args:
+            check: what was compared and how it differed, like `ratings.missing`: a word of few.
+        """
+        METRICS.drifted(self._host.service.name, check)
 
     async def call(self, coalescing: Coalescing, argument: Any, *, once: Once | None = None) -> Any:
         """Make a coalesced call: decided together with others of its key, answered by itself.
