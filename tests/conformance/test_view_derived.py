@@ -130,7 +130,7 @@ def declared() -> Views:
     service = Service("books", tables=Base)
     items = service.view(View("items", table=Item, key="item_id", version="version", rebuild=ListItems))
     shops = service.view(View("shops", table=Shop, key="shop_id", version="version"))
-    sales = service.derive(Derived("sales", table=Sales, key="shop_id", updated="updated_at"))
+    sales = service.view(Derived("sales", table=Sales, key="shop_id", updated="updated_at"))
 
     @items.on(Sold)
     def sold(event: Sold) -> Change:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from freehold.model.errors import DeclarationError
 from freehold.model.saga import FINAL, Saga, Step, is_command
 from freehold.runtime.saga_machine import (
     Answered,
@@ -155,6 +156,18 @@ def test_a_refused_command_is_sent_again_as_often_as_declared_each_time_later() 
 def test_waiting_between_tries_has_a_limit() -> None:
     settings = SagaSettings(first_wait=1, longest_wait=60)
     assert [settings.backoff(n).total_seconds() for n in (1, 2, 6, 7, 10_000)] == [1, 2, 32, 60, 60]
+
+
+def test_a_step_with_a_pause_is_tried_again_at_that_pace() -> None:
+    walk = Walk(replace(CONFIRM, retries=3, pause="10s"), APPROVE)
+    waits = []
+    for _ in range(3):
+        walk.on(Failed("no"))
+        waits.append(walk.move.due_in)
+    assert waits == [timedelta(seconds=10)] * 3
+    assert walk.on(Failed("no")).state.status in FINAL
+    with pytest.raises(DeclarationError, match="pause"):
+        checkout(replace(CONFIRM, pause="soon"))
 
 
 def test_a_timeout_is_not_tried_again_since_the_effect_may_exist() -> None:

@@ -80,7 +80,6 @@ async def _list(system: System, deploy: str) -> dict[str, ViewReport]:
     reports: dict[str, ViewReport] = {}
     async with open_services(system, names, deploy) as hosts:
         for name, host in hosts.items():
-            await host.create_tables()
             for view in host.service.every_view():
                 reports[f"{name}.{view.name}"] = await host.views.report(view.name)
     return reports
@@ -92,8 +91,6 @@ async def _rebuild(system: System, chosen: str, deploy: str) -> int:
     answerers = [system.answerer(query) for source in sources for query in source.snapshots]
     owners = {owner.name for owner in answerers if owner is not None}
     async with open_services(system, [service, *sorted(owners - {service})], deploy) as hosts:
-        for host in hosts.values():
-            await host.create_tables()
         return await hosts[service].views.rebuild(view.name)
 
 

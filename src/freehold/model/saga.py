@@ -47,6 +47,7 @@ class Step:
         timeout: how long the step may take, like `"30s"`; None waits for ever (a check warns).
         retries: how often a local step that raises something other than a Problem runs again, and how often a refused
             command is sent again, before the saga turns back.
+        pause: how long it waits before each of these tries, like `"10s"`; None waits for longer and longer.
         critical: False lets the saga go on when the step fails; a command that was sent in vain is kept as a dead
             letter of this service.
         build: makes the command from the saga's data; by default fields are taken by name.
@@ -60,6 +61,7 @@ class Step:
     undone: type[Event] | None = None
     timeout: str | float | timedelta | None = None
     retries: int = 0
+    pause: str | float | timedelta | None = None
     critical: bool = True
     build: Callable[[Any], Command] | None = None
 
@@ -72,6 +74,11 @@ class Step:
     def limit(self) -> timedelta | None:
         """`timeout` as a timedelta."""
         return None if self.timeout is None else duration(self.timeout)
+
+    @property
+    def between_tries(self) -> timedelta | None:
+        """`pause` as a timedelta."""
+        return None if self.pause is None else duration(self.pause)
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,10 @@ class Saga:
             _ = step.limit
         except ValueError as error:
             raise DeclarationError(where, f"timeout: {error}", "Use '30s', '10m' or '1.5h'") from error
+        try:
+            _ = step.between_tries
+        except ValueError as error:
+            raise DeclarationError(where, f"pause: {error}", "Use '30s', '10m' or '1.5h'") from error
 
     @property
     def limit(self) -> timedelta | None:

@@ -228,6 +228,8 @@ class SagaMachine:
         running = state.status == "running"
         move.notes.append(Note(step.name, "failed" if running else "undo failed", error))
         wait = self._settings.backoff(state.attempt)
+        if running and step.between_tries is not None:
+            wait = step.between_tries
         in_time = move.left is None or wait <= move.left
         if (again and in_time and state.attempt <= step.retries) if running else state.attempt < self._settings.tries:
             move.to(wait, attempt=state.attempt + 1, waits_for="turn")

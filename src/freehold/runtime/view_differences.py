@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic_core import to_jsonable_python
 
-from freehold.observe.metrics import drifted
+from freehold.observe.metrics import METRICS
 from freehold.runtime.view_changes import Key
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Tally:
         """Count and log them, after the transaction that put them right."""
         for found in differences:
             self.counts[found.check] = self.counts.get(found.check, 0) + 1
-            drifted(self._service, f"{self._view}.{found.check}")
+            METRICS.drifted(self._service, f"{self._view}.{found.check}")
             what = f"{found.check}: {', '.join(found.columns)}" if found.columns else found.check
             log.warning("%s: view %s: %s is %s", self._service, self._view, _name(found.key), what)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from freehold.model.problem import Problem
 from freehold.model.view import GRACE, PAGE
-from freehold.observe.metrics import drifted
+from freehold.observe.metrics import METRICS
 from freehold.runtime.context import NOBODY, Asking, Context
 from freehold.runtime.transaction import Tx
 
@@ -56,7 +56,7 @@ class Work:
 
     def as_service(self) -> Work:
         """The same service in its own name: on behalf of no user, with the rows of every tenant."""
-        return Work(self._host, guard=self._guard)
+        return Work(self._host, Context(writes=self.context.writes), guard=self._guard)
 
     def now(self) -> datetime:
         """The time, from the injected clock, in UTC."""
@@ -76,6 +76,8 @@ class Work:
         tx = Tx(self._host, self.context, readonly=readonly)
         if self._guard is not None:
             tx.on_open(self._guard)
+        if self.context.writes is not None:
+            self.context.writes.follow(tx, self._host.service.name)
         kept: Problem | None = None
         try:
             try:
@@ -157,12 +159,12 @@ class Work:
         return await self._host.views.reconcile(view, page=page, grace=grace)
 
     def drifted(self, check: str) -> None:
-        """Count a difference that a reconciliation of the system's own found, in `reconciliation_drift_total`.
+        """Count a difference that a reconciliation of the service's own found, in `reconciliation_drift_total`.
 
         Args:
-            check: what was wrong, like `stock.miscounted`; there are few of them.
+            check: what was compared and how it differed, like `ratings.missing`: a word of few.
         """
-        drifted(self._host.service.name, check)
+        METRICS.drifted(self._host.service.name, check)
 
     async def view_report(self, view: View | Derived) -> ViewReport:
         """Where one of this service's views stands, how far behind it is, and its rows, which are counted."""
@@ -176,4 +178,7 @@ class Work:
             argument: the call.
             once: the idempotency key it came with: a repeated call gets the first answer.
         """
-        return await self._host.coalescer(coalescing).call(argument, self.context, once)
+        answer = await self._host.coalescer(coalescing).call(argument, self.context, once)
+        if self.context.writes is not None:  # its batch runs in nobody's context
+            self.context.writes.add(self._host.service.name)
+        return answer

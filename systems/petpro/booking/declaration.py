@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freehold import Service
+from freehold import DataFolder, Service
 from systems.petpro.auth.contract import GetUser, SnapshotUsers
 from systems.petpro.booking.contract import (
     BookingCancelled,
@@ -24,6 +24,7 @@ from systems.petpro.booking.contract import (
     ReviewUpdated,
     ServiceDefined,
 )
+from systems.petpro.booking.settings import BookingSettings
 from systems.petpro.booking.tables import Base
 from systems.petpro.clinic.contract import (
     GetClinic,
@@ -34,6 +35,7 @@ from systems.petpro.clinic.contract import (
     SnapshotClinics,
     SnapshotOfferings,
 )
+from systems.petpro.gateway import GatewaySettings, PaymentGateway, open_gateway
 from systems.petpro.pet.contract import GetPet, SnapshotPets
 from systems.petpro.vendor.contract import TakePaymentNotice
 
@@ -75,5 +77,11 @@ booking = Service(
         SnapshotPets,
         TakePaymentNotice,
     ],
+    settings=[BookingSettings, GatewaySettings],
     description="Service catalogue, slots, reservations, bookings, payments, the financial split, reviews",
 )
+
+
+@booking.provide
+def gateway(settings: GatewaySettings, folder: DataFolder) -> PaymentGateway:
+    return open_gateway(settings, folder)

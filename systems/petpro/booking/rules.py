@@ -18,7 +18,7 @@ Actor = Literal["customer", "clinic", "admin", "system"]
 LIVE: tuple[BookingStatus, ...] = ("pending_payment", "pending_approval", "confirmed", "in_progress")
 """Bookings that are still to come, or under way."""
 CANCELLABLE: tuple[BookingStatus, ...] = ("pending_payment", "pending_approval", "confirmed")
-_TRANSITIONS: Mapping[BookingStatus, Collection[BookingStatus]] = {
+_TRANSITIONS: Mapping[str, Collection[str]] = {
     "pending_payment": ("pending_approval", "confirmed", "cancelled"),
     "pending_approval": ("confirmed", "cancelled"),
     "confirmed": ("in_progress", "cancelled", "no_show"),

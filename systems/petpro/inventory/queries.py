@@ -43,7 +43,7 @@ async def check_stock(query: CheckStock, tx: Tx) -> StockAnswer:
     for item in query.items:
         wanted[item.product_id] += item.quantity
     found = select(Stock.product_id, Stock.quantity_available).where(Stock.product_id.in_(list(wanted)))
-    free: dict[UUID, int] = dict((await tx.execute(found)).tuples().all())
+    free = {row.product_id: row.quantity_available for row in await tx.execute(found)}
     short = [
         StockShortage(product_id=product_id, requested=quantity, available=free.get(product_id, 0))
         for product_id, quantity in wanted.items()

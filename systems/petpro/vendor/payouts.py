@@ -10,14 +10,14 @@ from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from freehold import Tx, Work, not_found, uuid7
 from systems.petpro.gateway import GatewayDown, PaymentGateway
+from systems.petpro.vendor.order_tables import CURRENCY, OrderItem, Payout
 from systems.petpro.vendor.rules import take_back
 from systems.petpro.vendor.sagas import Paying, vendor_payout
 from systems.petpro.vendor.settings import VendorSettings
-from systems.petpro.vendor.tables import CURRENCY, OrderItem, Payout
 from systems.petpro.vendor.vendors import vendor_of
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ async def run_payouts(moment: datetime, work: Work, only: UUID | None = None) ->
     return [payout for payout in made if payout is not None]
 
 
-def _eligible(until: datetime) -> Sequence[object]:
+def _eligible(until: datetime) -> Sequence[ColumnElement[bool]]:
     return OrderItem.status == "delivered", OrderItem.delivered_at <= until, OrderItem.payout_id.is_(None)
 
 
@@ -46,7 +46,7 @@ async def pay_out(vendor_id: UUID, until: datetime, tx: Tx) -> Payout | None:
     """
     await vendor_of(vendor_id, tx, lock=True)
     mine = select(OrderItem).where(OrderItem.vendor_id == vendor_id).order_by(OrderItem.id).with_for_update()
-    items = list(await tx.scalars(mine.where(*_eligible(until))))  # type: ignore[arg-type]
+    items = list(await tx.scalars(mine.where(*_eligible(until))))
     earned = sum((item.earned for item in items), Decimal(0))
     if earned <= 0:
         return None

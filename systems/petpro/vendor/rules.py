@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 from freehold import Problem, round_money
-from systems.petpro.vendor.contract import OrderStatus, PayoutStatus, VendorStatus
+from systems.petpro.vendor.contract import OrderStatus
 
 CENT = Decimal("0.01")
 ADVANCE: Sequence[OrderStatus] = ("pending", "processing", "shipped", "delivered")
@@ -22,13 +22,13 @@ ITEM_TRANSITIONS: Mapping[str, Collection[str]] = {
     "cancelled": ("refunded",),
     "refunded": (),
 }
-VENDOR_TRANSITIONS: Mapping[VendorStatus, Collection[VendorStatus]] = {
+VENDOR_TRANSITIONS: Mapping[str, Collection[str]] = {
     "pending": ("approved", "rejected"),
     "approved": ("suspended",),
     "suspended": ("approved",),
     "rejected": ("pending",),
 }
-PAYOUT_TRANSITIONS: Mapping[PayoutStatus, Collection[PayoutStatus]] = {
+PAYOUT_TRANSITIONS: Mapping[str, Collection[str]] = {
     "pending": ("processing",),
     "processing": ("completed", "failed"),
     "failed": ("processing",),

@@ -125,7 +125,7 @@ def _review(told: Any, *, is_deleted: bool = False) -> Change:
 
 # --- the view ---------------------------------------------------------------------------------------------------------
 
-user_bookings = views.derive(Derived(NAME, table=UserBookingRow, key="booking_id", updated="updated_at"))
+user_bookings = views.view(Derived(NAME, table=UserBookingRow, key="booking_id", updated="updated_at"))
 
 
 @user_bookings.follows(bookings)

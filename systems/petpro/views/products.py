@@ -68,7 +68,7 @@ def listing_of(row: ListingRow) -> Change:
 
 # --- the view ---------------------------------------------------------------------------------------------------------
 
-product_availability = views.derive(Derived(NAME, table=AvailabilityRow, key="product_id", updated="updated_at"))
+product_availability = views.view(Derived(NAME, table=AvailabilityRow, key="product_id", updated="updated_at"))
 
 
 @product_availability.follows(products)

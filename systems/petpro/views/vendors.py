@@ -97,7 +97,7 @@ def _payout(told: Any, *, is_completed: bool) -> Change:
 
 # --- the view ---------------------------------------------------------------------------------------------------------
 
-vendor_performance = views.derive(Derived(NAME, table=PerformanceRow, key="vendor_id", updated="updated_at"))
+vendor_performance = views.view(Derived(NAME, table=PerformanceRow, key="vendor_id", updated="updated_at"))
 
 
 @vendor_performance.follows(items)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -83,11 +83,7 @@ async def new_booking(
                 id=booking_id, user_id=customer.id, pet_id=uuid7(), clinic_id=UUID(clinic_id), service_id=service_id,
                 slot_id=slot_id, reference_code=f"BP{int(booking_id) % 10**8:08d}", amount=Decimal("250000.00"),
                 status=status, holds_seat=status != "cancelled", created_at=now, updated_at=now,
+                starts_at=now - timedelta(hours=2), ends_at=now - timedelta(hours=1),
             )
         )  # fmt: skip
     return str(booking_id)
-
-
-def tomorrow(stage: Stage) -> datetime:
-    """The same time, a day later."""
-    return stage.clock.now() + timedelta(days=1)
