@@ -95,9 +95,12 @@ def _number(schema: Schema) -> float:
     most = schema.get("maximum", schema.get("exclusiveMaximum"))
     if schema["type"] == "number" and least is not None and most is not None:
         return float(least + most) / 2
+    made: float = 1
     if least is not None:
-        return max(1, least if "minimum" in schema else least + 1)
-    return 1 if most is None else min(1, most if "maximum" in schema else most - 1)
+        made = max(made, least if "minimum" in schema else least + 1)
+    elif most is not None:
+        made = min(made, most if "maximum" in schema else most - 1)
+    return made
 
 
 def _text(schema: Schema, name: str) -> str:
