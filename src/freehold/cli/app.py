@@ -13,6 +13,7 @@ from freehold.cli import (
     describe,
     diagram,
     docs,
+    events,
     export,
     load,
     load_test,
@@ -69,10 +70,13 @@ for command in (
     diagram.diagram,
     docs.docs,
     migrate.migrate,
+    migrate.revision,
+    migrate.drift,
     load.load,
     load_test.load_test,
 ):
     app.command()(command)
+app.add_typer(events.app, name="events")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)
 app.command()(sagas.sagas)

@@ -95,12 +95,12 @@ def _number(schema: Schema) -> float:
     most = schema.get("maximum", schema.get("exclusiveMaximum"))
     if schema["type"] == "number" and least is not None and most is not None:
         return float(least + most) / 2
-    made: float = 1
+    number: float = 1
     if least is not None:
-        made = max(made, least if "minimum" in schema else least + 1)
+        number = max(number, least if "minimum" in schema else least + 1)
     elif most is not None:
-        made = min(made, most if "maximum" in schema else most - 1)
-    return made
+        number = min(number, most if "maximum" in schema else most - 1)
+    return number
 
 
 def _text(schema: Schema, name: str) -> str:

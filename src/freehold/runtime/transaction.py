@@ -79,6 +79,11 @@ class Tx:
         """On whose behalf the transaction runs."""
         return self.context.user
 
+    @property
+    def wrote(self) -> bool:
+        """Whether it was told to write; a change of a row that it read is not among that."""
+        return self._wrote
+
     def now(self) -> datetime:
         """The time, from the injected clock, in UTC."""
         return self._host.clock.now()
