@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from freehold.model.errors import ConfigurationError as ConfigurationError
     from freehold.model.errors import DeclarationError as DeclarationError
     from freehold.model.errors import Unavailable as Unavailable
+    from freehold.model.flags import Flag as Flag
     from freehold.model.ids import uuid7 as uuid7
     from freehold.model.listed import listed as listed
     from freehold.model.load import LoadAnswer as LoadAnswer
@@ -130,6 +131,7 @@ _ROOMS = {
     "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Percent Point Portable TimeOfDay Timestamp "
     "UtcDateTime round_money",
     "model.errors": "ConfigurationError DeclarationError Unavailable",
+    "model.flags": "Flag",
     "model.ids": "uuid7",
     "model.load": "LoadAnswer LoadAsk LoadMark LoadNote LoadPause LoadPhase LoadReport "
     "LoadScript LoadShape LoadShapes LoadStage",

@@ -12,6 +12,7 @@ from freehold.cli import (
     demo,
     describe,
     export,
+    flags,
     load,
     load_test,
     migrate,
@@ -72,5 +73,6 @@ for command in (
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)
 app.command()(sagas.sagas)
+app.command()(flags.flags)
 app.add_typer(demo.app, name="demo")
 app.add_typer(export.app, name="export")

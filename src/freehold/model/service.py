@@ -13,6 +13,7 @@ from sqlalchemy import MetaData
 
 from freehold.model.access import Access, internal
 from freehold.model.errors import DeclarationError
+from freehold.model.flags import Flag
 from freehold.model.messages import NAME, Command, Event, Message, Query
 from freehold.model.routes import Idempotency, Method, Resource, Route
 from freehold.model.saga import Saga, duration
@@ -21,7 +22,7 @@ from freehold.model.view import View
 F = TypeVar("F", bound=Callable[..., Any])
 FRAMEWORK_TABLES = (
     "outbox_events", "delayed_events", "consumed_events", "parked_events", "dead_letters", "leases", "scheduled_jobs",
-    "idempotency_records", "saga_instances", "saga_transitions", "view_states", "audit_logs",
+    "idempotency_records", "saga_instances", "saga_transitions", "view_states", "feature_flags", "audit_logs",
 )  # fmt: skip
 
 
@@ -89,6 +90,7 @@ class Service:
         publishes: the events that it, and only it, may publish.
         asks: the queries of other services that it may ask.
         settings: pydantic models of its settings; deployment fills them, `tx.use(Model)` gives them.
+        flags: its feature flags, which are set while it runs; `await tx.flag(name)` asks for one.
         table_names: other names for the toolkit's own tables, e.g. `{"outbox_events": "outbox"}`.
         description: one sentence for the catalogue.
     """
@@ -99,6 +101,7 @@ class Service:
     publishes: Sequence[type[Event]] = ()
     asks: Sequence[type[Query[Any]]] = ()
     settings: Sequence[type[BaseModel]] = ()
+    flags: Sequence[Flag] = ()
     table_names: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     version: str = "1"
@@ -126,6 +129,9 @@ class Service:
                 f"table_names has {sorted(unknown)}",
                 f"Name some of: {', '.join(FRAMEWORK_TABLES)}",
             )
+        names = [flag.name for flag in self.flags]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise DeclarationError(f"service {self.name}", f"declares the flag {min(twice)!r} twice", "Keep one")
         self.database = self.database or f"{self.name}_db"
 
     @property

@@ -15,6 +15,7 @@ from freehold.model.service import Coalescing, Service
 from freehold.model.system import System
 from freehold.runtime.bulk import BulkInsert, BulkInserts
 from freehold.runtime.context import NOBODY, Asking, Context
+from freehold.runtime.flags import Flags
 from freehold.runtime.idempotency import Idempotency, IdempotencySettings
 from freehold.runtime.inbox import Inbox
 from freehold.runtime.outbox import Outbox
@@ -73,6 +74,7 @@ class Host:
         self.audit = BulkInsert(self.tables.audit, [column.name for column in self.tables.audit.columns])
         self.inserts = BulkInserts()
         self.inbox = Inbox(engine, self.tables)
+        self.flags = Flags(self)
         known = IdempotencySettings in self.provided
         self.idempotency = Idempotency(self, self.provided.use(IdempotencySettings) if known else None)
         self.published: frozenset[type[Event]] = frozenset(service.publishes)

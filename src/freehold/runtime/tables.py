@@ -100,6 +100,13 @@ class FrameworkTables:
             self._time("applied_at", nullable=True),
             self._time("updated_at"),
         )
+        self.flags = self._table(
+            "feature_flags",
+            Column("name", String(200), primary_key=True),
+            Column("percent", Integer, nullable=False),
+            Column("users", JsonDocument, nullable=False),
+            self._time("updated_at"),
+        )
         self.audit = self._table(
             "audit_logs",
             Column("id", ID, primary_key=True),

@@ -79,6 +79,13 @@ class Tx:
         """Settings or another provided thing, by its type."""
         return self._host.provided.use(kind)
 
+    async def flag(self, name: str) -> bool:
+        """Whether a feature flag of this service is on for the transaction's user; for nobody, only when it is for all.
+
+        Read at most once a second. Raises ConfigurationError for a flag that is not declared.
+        """
+        return await self._host.flags.is_on(name, self.user.id if self.user else None, self.connection)
+
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     async def connection(self) -> AsyncConnection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,35 +13,24 @@ from uuid import UUID
 import httpx
 from sqlalchemy import select
 
-from freehold import Event, uuid7
+from freehold import Event
 from freehold.model.envelope import Envelope
 from freehold.runtime.saga_store import SagaView
-from freehold.testing import ManualClock, World
-from systems.petpro.auth.contract import UserCreated
+from freehold.testing import World
+from systems.petpro.auth.settings import AuthSettings
 from systems.petpro.gateway import FakeGateway, PaymentGateway
 from systems.petpro.inventory.rules import Level, level_of
 from systems.petpro.inventory.tables import OrderHold, Stock, StockMovement
-from systems.petpro.system import system as whole
-from systems.petpro.vendor.tables import Order, OrderPayment
+from systems.petpro.vendor.order_tables import Order, OrderPayment
 from tests.databases import Databases
+from tests.systems.petpro.stage import FAST, Person, Stage
+from tests.systems.petpro.stage import system as whole
 
 E = TypeVar("E", bound=Event)
 ADDRESS = {"street": "Jl. Kemang 1", "city": "Jakarta"}
 SERVICES = ("auth", "inventory", "vendor")
 
-system = replace(
-    whole,
-    services=[service for service in whole.services if service.name in SERVICES],
-    gateway=replace(whole.gateway, rate_limits=()),
-)
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody who is signed in."""
-
-    id: UUID
-    headers: dict[str, str]
+system = replace(whole, services=[service for service in whole.services if service.name in SERVICES])
 
 
 @dataclass(frozen=True)
@@ -54,35 +43,30 @@ class Shop(Person):
 class Market:
     """What people do on the marketplace, and what is left in the databases."""
 
-    def __init__(self, world: World, gateway: FakeGateway, admin: Person) -> None:
-        self.world, self.gateway, self.admin = world, gateway, admin
+    def __init__(self, stage: Stage, admin: Person) -> None:
+        self.stage, self.world, self.admin = stage, stage.world, admin
         self._numbers = 0
         self._category: str | None = None
 
+    @property
+    def gateway(self) -> FakeGateway:
+        """The gateway of the running vendor service."""
+        gateway = self.stage.host("vendor").provided.use(PaymentGateway)  # type: ignore[type-abstract]
+        assert isinstance(gateway, FakeGateway)
+        return gateway
+
     # --- people -------------------------------------------------------------------------------------------------------
 
-    async def person(self, *roles: str) -> Person:
-        """Somebody of whom vendor was told."""
-        id, now = uuid7(), self.world.clock.now()
-        await self.world.deliver(
-            "vendor",
-            UserCreated(
-                user_id=id, email=f"{id}@example.com", full_name="Ann", phone_number=None, roles=list(roles),
-                is_active=True, version=1, created_at=now,
-            ),
-        )  # fmt: skip
-        return Person(id, self.world.as_user(id, roles=roles))
-
     async def customer(self) -> Person:
-        return await self.person("customer")
+        return await self.stage.customer()
 
     async def shop(self, rate: str = "10.00") -> Shop:
         """An approved vendor with its commission in per cent."""
-        owner = await self.person("vendor")
+        owner = await self.stage.vendor()
         made = await self.call("POST", "/vendors", owner, 201, **self.application())
         await self.call("PUT", f"/admin/vendors/{made['id']}/approve", self.admin, commissionRate=float(rate))
         await self.world.settle()
-        return Shop(owner.id, owner.headers, made["id"])
+        return Shop(**vars(owner), vendor_id=made["id"])
 
     def application(self) -> dict[str, Any]:
         """What somebody says who opens a shop."""
@@ -105,13 +89,11 @@ class Market:
     async def product(self, quantity: int = 10, **fields: Any) -> str:
         """A product of which there are so many."""
         self._numbers += 1
-        made = await self.call(
-            "POST", "/inventory/products", self.admin, 201,
-            **{
-                "name": f"Product {self._numbers}", "sku": f"SKU-{self._numbers}", "price": 100000,
-                "categoryId": await self.category(), "initialQuantity": quantity, **fields,
-            },
-        )  # fmt: skip
+        wish = {
+            "name": f"Product {self._numbers}", "sku": f"SKU-{self._numbers}", "price": 100000,
+            "categoryId": fields.get("categoryId") or await self.category(), "initialQuantity": quantity,
+        }  # fmt: skip
+        made = await self.call("POST", "/inventory/products", self.admin, 201, **wish | fields)
         await self.world.settle()
         return str(made["id"])
 
@@ -187,6 +169,11 @@ class Market:
         await self.world.settle()
         await self.world.run_due()
 
+    async def wait(self, **parts: float) -> None:
+        """Let so much time pass, and happen what follows from what was due by then."""
+        await self.world.advance(**parts)
+        await self.world.run_due()
+
     async def call(self, method: str, path: str, who: Person | None, expected: int = 200, **body: Any) -> Any:
         """The answer's body. Fails when its status is another one."""
         answer = await self.ask(method, path, who, **body)
@@ -240,13 +227,13 @@ class Market:
 
     async def saga(self, name: str, key: object) -> SagaView | None:
         """A saga of vendor."""
-        sagas = self.world.process.units["vendor"].host.sagas
+        sagas = self.stage.host("vendor").sagas
         async with self.world.work("vendor").transaction(readonly=True) as tx:
             return await sagas.find(tx, name, str(key))
 
     async def told(self, kind: type[E], order_id: str) -> list[E]:
         """The events of this type about the order."""
-        return [event for event in await self.world.published(kind) if str(event.order_id) == order_id]
+        return [event for event in await self.world.published(kind) if event.key == order_id]
 
     async def redeliver(self, kind: type[Event], order_id: str, *, times: int = 1, anew: bool = False) -> None:
         """Deliver the order's events of this type again: under their own ids, or as new ones."""
@@ -260,7 +247,7 @@ class Market:
     async def envelopes(self, kind: type[Event], order_id: str) -> list[Envelope]:
         """The order's events of this type, as they were published."""
         owner = next(service.name for service in system.services if kind in service.publishes)
-        host = self.world.process.units[owner].host
+        host = self.stage.host(owner)
         table = host.tables.outbox
         async with host.engine.read() as connection:
             of_order = (table.c.event_type == kind.__message__.name) & (table.c.partition_key == order_id)
@@ -270,32 +257,20 @@ class Market:
                 for row in await connection.execute(select(table).where(of_order).order_by(table.c.seq))
             ]  # fmt: skip
 
-    async def dead_letters(self) -> list[str]:
-        """What nobody could handle."""
-        found = []
-        for name in SERVICES:
-            host = self.world.process.units[name].host
-            for table in (host.tables.dead_letters, host.tables.parked):
-                async with host.engine.read() as connection:
-                    rows = await connection.execute(select(table))
-                    found += [f"{name}: {row.consumer_name}: {row.event_type}: {row.last_error}" for row in rows]
-        return found
+
+async def open_on(stage: Stage) -> Market:
+    """The marketplace of a running system."""
+    return Market(stage, await stage.admin())
 
 
 @asynccontextmanager
-async def open_market(databases: Databases | None, folder: Path) -> AsyncIterator[Market]:
-    """The services of the marketplace, on fresh databases."""
-    gateway = FakeGateway("a secret of the tests")
-    urls = None if databases is None else {name: await databases.url(name) for name in SERVICES}
-    world = World(
-        system,
-        databases=urls,
-        given={PaymentGateway: gateway},
-        clock=ManualClock(),
-        folder=folder / "home",
-    )
-    async with world:
-        admin = uuid7()
-        market = Market(world, gateway, Person(admin, world.as_user(admin, roles=("admin",))))
-        yield market
-        assert await market.dead_letters() == []
+async def open_market(
+    databases: Databases, folder: Path, given: Mapping[type[Any], Any] | None = None
+) -> AsyncIterator[Market]:
+    """The services of the marketplace, on fresh databases; `given` substitutes more than cheap hashes."""
+    urls = {name: await databases.url(name) for name in SERVICES}
+    substitutes: dict[type[Any], Any] = {AuthSettings: FAST, **(given or {})}
+    async with World(system, databases=urls, given=substitutes, folder=folder / "home") as world:
+        stage = Stage(world)
+        yield await open_on(stage)
+        assert await stage.dead_letters() == []

@@ -38,7 +38,7 @@ async def test_11_marketplace_order(databases: Databases, tmp_path: Path) -> Non
             await market.progress(shop, order_id, "delivered")
         assert (await market.order_row(order_id)).status == "delivered"
 
-        await market.world.advance(days=8)
+        await market.wait(days=8)
         made = await market.payouts()
         assert {payout["vendorId"]: payout["amount"] for payout in made["created"]} == {
             a.vendor_id: 153000.00,
@@ -46,7 +46,7 @@ async def test_11_marketplace_order(databases: Databases, tmp_path: Path) -> Non
         }
         assert made["total"] == 264562.50
         assert (await market.payouts())["created"] == []
-        await market.world.advance(minutes=1)
+        await market.wait(minutes=1)
         assert sorted(market.gateway.done("transfer")) == [Decimal("111562.50"), Decimal("153000.00")]
         assert len(await market.world.published(PayoutCompleted)) == 2
 
@@ -89,9 +89,9 @@ async def test_13_unpaid_order(databases: Databases, tmp_path: Path) -> None:
         shop, customer = await market.shop(), await market.customer()
         product = await market.listed(shop, "85000.00")
         order_id = await market.placed(customer, (product, 2))
-        await market.world.advance(seconds=599)
+        await market.wait(seconds=599)
         assert (await market.order_row(order_id)).status == "pending"
-        await market.world.advance(seconds=6)
+        await market.wait(seconds=6)
         order = await market.order_row(order_id)
         assert (order.status, order.cancellation_reason) == ("cancelled", "payment_timeout")
         assert order.reservation_state == "released"
@@ -133,7 +133,7 @@ async def test_14_permissions_and_bad_input_of_the_marketplace(databases: Databa
         order_id = await market.placed(customer, (product, 1))
         assert (await market.ask("GET", f"/orders/{order_id}", other)).status_code == 403
         assert (await market.ask("GET", f"/orders/{order_id}", None)).status_code == 401
-        pending = await market.person("vendor")
+        pending = await market.stage.vendor()
         made = await market.call("POST", "/vendors", pending, 201, **market.application())
         assert (await market.ask("PUT", f"/admin/vendors/{made['id']}/approve", pending)).status_code == 403
         wish = {"items": [{"productId": product, "quantity": 1}], "shippingAddress": {"city": "Jakarta"}}
