@@ -79,7 +79,6 @@ async def _list(system: System, deploy: str) -> dict[str, ViewReport]:
     reports: dict[str, ViewReport] = {}
     async with open_services(system, names, deploy) as hosts:
         for name, host in hosts.items():
-            await host.create_tables()
             for view in host.service.views:
                 reports[f"{name}.{view.name}"] = await host.views.report(view.name)
     return reports
@@ -89,8 +88,6 @@ async def _rebuild(system: System, chosen: str, deploy: str) -> int:
     service, view = _find(system, chosen)
     owner = system.answerer(view.rebuild) if view.rebuild is not None else None
     async with open_services(system, [service, *([owner.name] if owner else [])], deploy) as hosts:
-        for host in hosts.values():
-            await host.create_tables()
         return await hosts[service].views.rebuild(view.name)
 
 

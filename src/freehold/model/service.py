@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 FRAMEWORK_TABLES = (
     "outbox_events", "delayed_events", "consumed_events", "parked_events", "dead_letters", "leases", "scheduled_jobs",
     "idempotency_records", "saga_instances", "saga_transitions", "view_states", "feature_flags", "audit_logs",
+    "schema_versions",
 )  # fmt: skip
 
 
