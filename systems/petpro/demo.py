@@ -39,7 +39,8 @@ from systems.petpro.demo_rows import (
 from systems.petpro.demo_shop import add_categories, add_shop, close_shelves
 from systems.petpro.inventory.tables import Category, OrderHold, Product
 from systems.petpro.pet.tables import MedicalRecord, Pet, Species, Vaccination
-from systems.petpro.vendor.tables import Listing, Order, Payout, Vendor
+from systems.petpro.vendor.order_tables import Order, Payout
+from systems.petpro.vendor.tables import Listing, Vendor
 
 PASSWORD = "Secret123"  # noqa: S105 - of people who do not exist
 ADMIN = "admin@petpro.test"
