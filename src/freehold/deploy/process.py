@@ -129,6 +129,10 @@ class Process:
             await self._open_units(settings, self._lock)
             if not self.shares:
                 await asyncio.gather(*map(self._claim, self.units.values()))
+            if self.deployment.sql_detector:
+                from freehold.runtime.sql_detector import SqlDetector
+
+                SqlDetector(self.system, self.deployment.sql_detector).attach(unit.host for unit in self.units.values())
             self.apps = {name: self._service_app(unit) for name, unit in self.units.items()}
             self.app = self._front()
             for unit in self.units.values():

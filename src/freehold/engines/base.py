@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import URL, Executable, FromClause, Insert, MetaData, Table, alias, text
+from sqlalchemy import URL, Connection, Executable, FromClause, Insert, MetaData, Table, alias, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -100,6 +100,22 @@ class SqlEngine:
 
     async def make(self, connection: AsyncConnection, metadata: MetaData) -> None:
         await connection.run_sync(metadata.create_all)
+
+    def watch(self, seen: Callable[[Connection, str], None]) -> Callable[[], None]:
+        def before(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
+            seen(connection, statement)
+
+        engines = dict.fromkeys(
+            engine.sync_engine for engine in (self._writer, self._reader)
+        )  # on servers both are one
+        for engine in engines:
+            event.listen(engine, "before_cursor_execute", before)
+
+        def end() -> None:
+            for engine in engines:
+                event.remove(engine, "before_cursor_execute", before)
+
+        return end
 
     async def create(self, metadata: MetaData) -> None:
         async with self.write() as connection:

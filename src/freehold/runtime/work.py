@@ -51,7 +51,7 @@ class Work:
 
     def as_service(self) -> Work:
         """The same service in its own name: on behalf of no user, with the rows of every tenant."""
-        return Work(self._host, guard=self._guard)
+        return Work(self._host, Context(writes=self.context.writes), guard=self._guard)
 
     def now(self) -> datetime:
         """The time, from the injected clock, in UTC."""
@@ -71,6 +71,8 @@ class Work:
         tx = Tx(self._host, self.context, readonly=readonly)
         if self._guard is not None:
             tx.on_open(self._guard)
+        if self.context.writes is not None:
+            self.context.writes.follow(tx, self._host.service.name)
         kept: Problem | None = None
         try:
             try:
@@ -136,4 +138,7 @@ class Work:
             argument: the call.
             once: the idempotency key it came with: a repeated call gets the first answer.
         """
-        return await self._host.coalescer(coalescing).call(argument, self.context, once)
+        answer = await self._host.coalescer(coalescing).call(argument, self.context, once)
+        if self.context.writes is not None:  # its batch runs in nobody's context
+            self.context.writes.add(self._host.service.name)
+        return answer

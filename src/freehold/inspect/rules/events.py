@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from freehold.inspect.event_lock import FILE, Change
 from freehold.inspect.finding import Finding, Rule
@@ -58,6 +59,20 @@ def one_name_two_classes(survey: Survey) -> Iterator[Finding]:
                     "Import it from its owner's contract instead of declaring it again",
                     survey.source.of(message),
                 )
+
+
+def key_may_be_missing(survey: Survey) -> Iterator[Finding]:
+    messages = (message for service in survey.services for message in (*service.publishes, *service.consumes()))
+    for message in dict.fromkeys(messages):
+        field = message.model_fields[message.__message__.key]
+        may_be_none = type(None) in (field.annotation, *get_args(field.annotation))
+        if may_be_none or field.exclude:
+            yield Finding(
+                f"{message.__message__.name}.{message.__message__.key}",
+                f"is the key that orders it, and {'may be None' if may_be_none else 'is left out of what is sent'}",
+                "Take a field for key= that every one of them has",
+                survey.source.of(message),
+            )
 
 
 def incompatible_change(survey: Survey) -> Iterator[Finding]:
@@ -165,5 +180,12 @@ RULES = (
         "warning",
         "An upcaster is of a version that somebody sent.",
         upcaster_of_nothing,
+    ),
+    Rule(
+        "FH037",
+        "key-may-be-missing",
+        "error",
+        "Every event and command carries the key that orders it.",
+        key_may_be_missing,
     ),
 )
