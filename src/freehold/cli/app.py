@@ -11,6 +11,9 @@ from freehold.cli import (
     dead_letters,
     demo,
     describe,
+    diagram,
+    docs,
+    events,
     export,
     flags,
     load,
@@ -65,11 +68,16 @@ for command in (
     up.up,
     check.check,
     describe.describe,
+    diagram.diagram,
+    docs.docs,
     migrate.migrate,
+    migrate.revision,
+    migrate.drift,
     load.load,
     load_test.load_test,
 ):
     app.command()(command)
+app.add_typer(events.app, name="events")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)
 app.command()(sagas.sagas)

@@ -65,12 +65,15 @@ class Metrics:
             "freehold_call_seconds", "Time of a call to another service", _SECONDS, "service", "query", "outcome"
         )
         self._breaker = gauge("freehold_breaker_state", "0 closed, 1 half open, 2 open", "service", "target")
+        self._ownership = counter(
+            "freehold_ownership_violations", "Statements and requests that broke ownership", "service", "kind"
+        )
         self._view_lag = gauge(
             "freehold_view_lag_seconds", "Age of the oldest event that waits for a view", "service", "view"
         )
 
         self._read_repairs = counter("freehold_read_repairs", "Rows asked of their owner", "service", "view")
-        self.drift = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
+        self._drift = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -139,6 +142,10 @@ class Metrics:
         """A breaker came into a state: `closed`, `half-open` or `open`."""
         self._breaker.labels(service, target).set(_BREAKER[state])
 
+    def ownership_violated(self, service: str, kind: str) -> None:
+        """A statement touched another service's table (`foreign_table`), or a request wrote `two_databases`."""
+        self._ownership.labels(service, kind).inc()
+
     def view_lag(self, service: str, view: str, seconds: float) -> None:
         """The age of the oldest event that reached the service and waits for its view to take it."""
         self._view_lag.labels(service, view).set(seconds)
@@ -149,7 +156,7 @@ class Metrics:
 
     def drifted(self, service: str, check: str) -> None:
         """A reconciliation found a difference."""
-        self.drift.labels(service, check).inc()
+        self._drift.labels(service, check).inc()
 
     def render(self) -> bytes:
         """The whole registry as Prometheus reads it; its content type is `CONTENT_TYPE`."""
@@ -166,8 +173,7 @@ def _of_the_process() -> Metrics:
 
 METRICS: Final = _of_the_process()
 """The process's metrics, which `/metrics` shows."""
-# A system's own reconciliations count with the toolkit's.
-_own: Final[dict[str, Counter | Gauge]] = {"reconciliation_drift": METRICS.drift}
+_own: Final[dict[str, Counter | Gauge]] = {}
 M = TypeVar("M", Counter, Gauge)
 
 

@@ -121,6 +121,14 @@ class FrameworkTables:
             Column("request_id", String(200)),
         )
 
+        self.versions = self._table(
+            "schema_versions",
+            Column("history", String(100), primary_key=True),  # the service's name, or freehold for these tables
+            Column("revision", String(20), nullable=False),  # the last that is done; empty: none
+            Column("steps_done", Integer),  # of the one after it; NULL while a fresh database is being made
+            self._time("changed_at"),
+        )
+
     def _table(self, name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:
         return Table(self._names.get(name, name), self.metadata, *columns)
 

@@ -71,6 +71,11 @@ class Tx:
         """On whose behalf the transaction runs."""
         return self.context.user
 
+    @property
+    def wrote(self) -> bool:
+        """Whether it was told to write; a change of a row that it read is not among that."""
+        return self._wrote
+
     def now(self) -> datetime:
         """The time, from the injected clock, in UTC."""
         return self._host.clock.now()
@@ -139,6 +144,10 @@ class Tx:
         """Insert a row now. Raises the problem `taken` when a unique key of it exists already."""
         self.add(row)
         await self.flush(taken=taken)
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        """Whether the error says that a unique key exists already."""
+        return self._host.engine.is_duplicate(error)
 
     async def delete(self, row: object) -> None:
         """Delete a row that was read here."""

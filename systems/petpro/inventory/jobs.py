@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from sqlalchemy import func, select
 
-from freehold import Tx, Work, counter
+from freehold import Tx, Work
 from systems.petpro.inventory.declaration import inventory
 from systems.petpro.inventory.rules import level_of
 from systems.petpro.inventory.stock import lock_stock
@@ -19,7 +19,6 @@ from systems.petpro.inventory.tables import OrderHold, Product, Stock, StockMove
 log = logging.getLogger(__name__)
 TOLD_AGAIN = timedelta(hours=24)
 PAGE = 200
-DRIFT = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
 
 
 @inventory.every(hours=1)
@@ -56,14 +55,18 @@ async def reconcile_stock(work: Work) -> None:
         async with work.transaction(readonly=True) as tx:
             products = list(await tx.scalars(page if after is None else page.where(Stock.product_id > after)))
         for product_id in products:
-            await work.run(partial(_compare, product_id))
+            if await work.run(partial(_compare, product_id)):
+                work.drifted("stock.off_its_ledger")
         if len(products) < PAGE:
             break
         after = products[-1]
-    await work.run(_compare_holds)
+    for product_id in await work.run(_suspects, readonly=True):
+        if await work.run(partial(_compare_holds, product_id)):
+            work.drifted("stock.off_its_orders")
 
 
-async def _compare(product_id: UUID, tx: Tx) -> None:
+async def _compare(product_id: UUID, tx: Tx) -> bool:
+    """Whether the stock was not what its ledger says; it is now."""
     stock = (await lock_stock({product_id}, tx))[product_id]
     sums = (
         select(StockMovement.transaction_type, func.sum(StockMovement.quantity))
@@ -72,23 +75,32 @@ async def _compare(product_id: UUID, tx: Tx) -> None:
     )
     booked = level_of([(kind, int(total)) for kind, total in await tx.execute(sums)])
     if stock.level == booked:
-        return
-    DRIFT.labels("inventory", "stock").inc()
+        return False
     log.warning("product %s: the stock says %s, its ledger %s", product_id, stock.level, booked)
     stock.quantity_available, stock.quantity_reserved = booked.available, booked.reserved
     tx.publish(stock.changed("adjustment", 0, tx.now()))
+    return True
 
 
-async def _compare_holds(tx: Tx) -> None:
-    """What the ledger has reserved is what orders hold that wait for their payment; a difference is for people."""
-    held: dict[UUID, int] = defaultdict(int)
-    for hold in await tx.scalars(select(OrderHold).where(OrderHold.state == "reserved")):
-        for line in hold.lines:
-            held[UUID(line["product_id"])] += line["quantity"]
-    for stock in await tx.scalars(select(Stock)):
-        if stock.quantity_reserved != held[stock.product_id]:
-            DRIFT.labels("inventory", "reservations").inc()
-            log.error(
-                "product %s: %d are reserved, and orders hold %d",
-                stock.product_id, stock.quantity_reserved, held[stock.product_id],
-            )  # fmt: skip
+async def _reserved(tx: Tx) -> Counter[UUID]:
+    """How many units of each product are held by orders that wait for their payment."""
+    reserved: Counter[UUID] = Counter()
+    for lines in await tx.scalars(select(OrderHold.lines).where(OrderHold.state == "reserved")):
+        for line in lines:
+            reserved[UUID(line["product_id"])] += line["quantity"]
+    return reserved
+
+
+async def _suspects(tx: Tx) -> list[UUID]:
+    reserved = await _reserved(tx)
+    stock = await tx.execute(select(Stock.product_id, Stock.quantity_reserved))
+    return [row.product_id for row in stock if row.quantity_reserved != reserved[row.product_id]]
+
+
+async def _compare_holds(product_id: UUID, tx: Tx) -> bool:
+    """Look again under the lock that every hold of the product is changed under; a difference is for people."""
+    stock, held = (await lock_stock({product_id}, tx))[product_id], (await _reserved(tx))[product_id]
+    if stock.quantity_reserved == held:
+        return False
+    log.error("product %s: %d are reserved, and orders hold %d", product_id, stock.quantity_reserved, held)
+    return True

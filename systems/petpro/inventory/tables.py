@@ -216,7 +216,7 @@ class StockMovement(Base):
     __tablename__ = "inventory_transactions"
     __table_args__ = (
         Index(
-            "uq_inventory_transactions_reference_type_reference_id_transaction_type",
+            "uq_inventory_transactions_order_item_movement",
             "reference_type",
             "reference_id",
             "transaction_type",

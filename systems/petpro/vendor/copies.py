@@ -86,9 +86,11 @@ async def refresh_quantity(event: InventoryChanged, tx: Tx) -> None:
     await show_stock(StockRow.model_validate({**event.model_dump(), "updated_at": event.changed_at}), tx)
 
 
-async def show_stock(stock: StockRow, tx: Tx) -> int:
-    """Have the product's listings show its stock, unless they know better; how many did not."""
+async def show_stock(stock: StockRow, tx: Tx) -> bool:
+    """Have the product's listings show its stock, unless they know better; whether one did not."""
     older = Listing.product_id == stock.product_id, Listing.stock_version < stock.version
+    if await tx.scalar(select(Listing.id).where(*older).limit(1)) is None:
+        return False
     shown = {"quantity_available": stock.quantity_available, "stock_version": stock.version}
-    changed = await tx.execute(update(Listing).where(*older).values(shown))
-    return int(changed.rowcount)  # type: ignore[attr-defined]  # of an update it is a CursorResult
+    await tx.execute(update(Listing).where(*older).values(shown))
+    return True

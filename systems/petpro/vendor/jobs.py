@@ -8,21 +8,20 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
-from freehold import Work, counter
+from freehold import Work
 from systems.petpro.gateway import GatewayDown, PaymentGateway
 from systems.petpro.inventory.contract import SnapshotStock
 from systems.petpro.vendor.copies import products, show_stock, users
 from systems.petpro.vendor.declaration import vendor
+from systems.petpro.vendor.order_tables import Order, OrderPayment, OrderRefund, Payout
 from systems.petpro.vendor.orders import expire
 from systems.petpro.vendor.payments import open_session
 from systems.petpro.vendor.payouts import run_payouts, transfer
 from systems.petpro.vendor.refunds import count_stuck, give_back
 from systems.petpro.vendor.rules import last_run
-from systems.petpro.vendor.tables import Order, OrderPayment, OrderRefund, Payout
 
 log = logging.getLogger(__name__)
 BATCH = 200
-DRIFT = counter("reconciliation_drift", "Differences that a reconciliation found", "service", "check")
 
 
 async def _ids(work: Work, found: Select[UUID]) -> list[UUID]:
@@ -81,10 +80,9 @@ async def reconcile_listings(work: Work) -> None:
     while True:
         page = await work.ask(SnapshotStock(cursor=cursor))
         for stock in page.data:
-            drifted = await work.run(partial(show_stock, stock))
-            if drifted:
-                DRIFT.labels("vendor", "vendor_products").inc(drifted)
-                log.warning("product %s: %d listings showed an old quantity", stock.product_id, drifted)
+            if await work.run(partial(show_stock, stock)):
+                work.drifted("vendor_products.quantity")
+                log.warning("product %s: its listings showed an old quantity", stock.product_id)
         if page.next_cursor is None:
             return
         cursor = page.next_cursor

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from freehold import Tx, not_found, uuid7
 from systems.petpro.gateway import ORDERS
-from systems.petpro.vendor.tables import CURRENCY, Order, OrderPayment
+from systems.petpro.vendor.order_tables import CURRENCY, Order, OrderPayment
 
 
 async def order_of(id: UUID, tx: Tx, *, lock: bool = False) -> Order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,12 +21,12 @@ from systems.petpro.vendor.order_bodies import (
     OrderPaymentOut,
     Progress,
 )
+from systems.petpro.vendor.order_tables import Order, OrderItem, OrderPayment
 from systems.petpro.vendor.orders import cancel_unpaid, hold_order, order_of
 from systems.petpro.vendor.placing import place
 from systems.petpro.vendor.refunds import cancel_paid, refund_delivered
 from systems.petpro.vendor.rules import ADVANCE
 from systems.petpro.vendor.sagas import Placing, place_order
-from systems.petpro.vendor.tables import Order, OrderItem
 from systems.petpro.vendor.vendors import is_admin, own_vendor, vendor_id_of
 
 # --- placing and looking ----------------------------------------------------------------------------------------------
@@ -36,7 +37,7 @@ async def create_order(body: NewOrder, tx: Tx, caller: User) -> OrderOut:
     """Place an order. Its stock is held after the answer; then it waits ten minutes for its payment."""
     order = await place(body, caller.id, tx)
     await tx.start(place_order, Placing(order_id=order.id))
-    return _show(order, order.items)
+    return _whole(order)
 
 
 @vendor.get("/orders", access=user)
@@ -55,7 +56,7 @@ async def list_orders(query: Annotated[OrderList, Query()], tx: Tx, caller: User
         query,
         order_by=Order.order_date,
         descending=True,
-        show=lambda order: _show(order, _seen(order, caller, vendor_id)),
+        show=lambda order: _show(order, caller, vendor_id),
     )
     return CamelListing.of(rows)
 
@@ -63,26 +64,32 @@ async def list_orders(query: Annotated[OrderList, Query()], tx: Tx, caller: User
 @vendor.get("/orders/{id}", access=user, errors=[403, 404])
 async def get_order(id: UUID, tx: Tx, caller: User) -> OrderOut:
     """An order; to a vendor, only its own items of it."""
-    order = await order_of(id, tx)
-    seen = _seen(order, caller, await vendor_id_of(caller, tx))
-    if not seen:
+    order, vendor_id = await order_of(id, tx), await vendor_id_of(caller, tx)
+    if not is_admin(caller) and order.customer_id != caller.id and not order.items_of(vendor_id):
         raise _forbidden()
-    return _show(order, seen)
+    return _show(order, caller, vendor_id)
 
 
-def _seen(order: Order, caller: User, vendor_id: UUID | None) -> list[OrderItem]:
-    """The items that the caller may see."""
+def _show(order: Order, caller: User, vendor_id: UUID | None) -> OrderOut:
     if is_admin(caller) or order.customer_id == caller.id:
-        return order.items
-    return [] if vendor_id is None else order.items_of(vendor_id)
+        return _whole(order)
+    return _part(order, order.items_of(vendor_id))
 
 
-def _show(order: Order, items: Sequence[OrderItem]) -> OrderOut:
-    """The order with these items; who does not see all of them does not see the payment."""
-    payment = order.payment if len(items) == len(order.items) else None
-    columns = {name: getattr(order, name) for name in OrderOut.model_fields if name not in ("items", "payment")}
+def _whole(order: Order) -> OrderOut:
+    return _shown(order, order.items, order.total_amount, order.payment)
+
+
+def _part(order: Order, items: Sequence[OrderItem]) -> OrderOut:
+    """What a vendor sees: its items, and what they cost."""
+    return _shown(order, items, sum((item.total for item in items), Decimal(0)), None)
+
+
+def _shown(order: Order, items: Sequence[OrderItem], total: Decimal, payment: OrderPayment | None) -> OrderOut:
+    columns = OrderOut.model_fields.keys() - {"items", "payment", "total_amount"}
     return OrderOut(
-        **columns,
+        **{name: getattr(order, name) for name in columns},
+        total_amount=total,
         items=[ItemOut.model_validate(item) for item in items],
         payment=None if payment is None else OrderPaymentOut.model_validate(payment),
     )
@@ -102,7 +109,7 @@ async def cancel(id: UUID, body: Cancellation, tx: Tx, caller: User) -> OrderOut
     if order.customer_id != caller.id and not is_admin(caller):
         raise _forbidden()
     await _cancel(order, order.items, body.reason, tx)
-    return _show(order, order.items)
+    return _whole(order)
 
 
 @vendor.post("/vendors/{vendor_id}/orders/{order_id}/cancel", access=role("vendor"), errors=[403, 404, 409])
@@ -112,7 +119,7 @@ async def cancel_items(vendor_id: UUID, order_id: UUID, body: Cancellation, tx: 
     order = await hold_order(order_id, tx)
     items = _own(order, vendor_id)
     await _cancel(order, items, body.reason, tx)
-    return _show(order, items)
+    return _part(order, items)
 
 
 async def _cancel(order: Order, items: Sequence[OrderItem], reason: str, tx: Tx) -> None:
@@ -137,7 +144,7 @@ async def change_status(id: UUID, body: Progress, tx: Tx, caller: User) -> Order
     order = await hold_order(id, tx)
     items = order.items if is_admin(caller) else _own(order, vendor_id)
     await _progress(order, items, body, caller, tx)
-    return _show(order, items)
+    return _whole(order) if is_admin(caller) else _part(order, items)
 
 
 @vendor.patch("/vendors/{vendor_id}/orders/{order_id}/status", access=role("vendor", "admin"), errors=[403, 404, 409])
@@ -147,11 +154,11 @@ async def change_vendor_status(vendor_id: UUID, order_id: UUID, body: Progress, 
     order = await hold_order(order_id, tx)
     items = _own(order, vendor_id)
     await _progress(order, items, body, caller, tx)
-    return _show(order, items)
+    return _part(order, items)
 
 
 def _own(order: Order, vendor_id: UUID | None) -> list[OrderItem]:
-    items = [] if vendor_id is None else order.items_of(vendor_id)
+    items = order.items_of(vendor_id)
     if not items:
         raise _forbidden()
     return items
@@ -197,4 +204,4 @@ async def received(id: UUID, tx: Tx, caller: User) -> OrderOut:
             409, "INVALID_STATUS_TRANSITION", "Nothing of it was shipped",
             details={"from": order.status, "to": "delivered"},
         )  # fmt: skip
-    return _show(order, order.items)
+    return _whole(order)

@@ -14,9 +14,9 @@ from systems.petpro.bodies import Body
 from systems.petpro.gateway import PaymentGateway
 from systems.petpro.vendor.contract import PaymentNotice, TakePaymentNotice
 from systems.petpro.vendor.declaration import vendor
+from systems.petpro.vendor.order_tables import Order, OrderPayment
 from systems.petpro.vendor.orders import hold_order, pay
 from systems.petpro.vendor.refunds import refund_late
-from systems.petpro.vendor.tables import Order, OrderPayment
 
 
 class Notice(Body):

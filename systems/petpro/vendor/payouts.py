@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, select
 
 from freehold import Tx, Work, not_found, uuid7
 from systems.petpro.gateway import GatewayDown, PaymentGateway
+from systems.petpro.vendor.order_tables import CURRENCY, OrderItem, Payout
 from systems.petpro.vendor.rules import take_back
 from systems.petpro.vendor.sagas import Paying, vendor_payout
 from systems.petpro.vendor.settings import VendorSettings
-from systems.petpro.vendor.tables import CURRENCY, OrderItem, Payout
 from systems.petpro.vendor.vendors import vendor_of
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from freehold import CamelListing, Tx, User, Work, list_rows, role, user
 from systems.petpro.bodies import PageOf
 from systems.petpro.vendor.declaration import vendor
 from systems.petpro.vendor.order_bodies import PaidItem, PayoutOut, PayoutRun, PayoutsMade, PayoutStatusChange
+from systems.petpro.vendor.order_tables import OrderItem, Payout
 from systems.petpro.vendor.payouts import payout_of, run_payouts
 from systems.petpro.vendor.rules import PAYOUT_TRANSITIONS, check_transition
-from systems.petpro.vendor.tables import OrderItem, Payout
 from systems.petpro.vendor.vendors import own_vendor
 
 admin = role("admin")

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,10 @@ from systems.petpro.inventory.contract import CheckStock, WantedStock
 from systems.petpro.vendor.contract import InventoryReserved
 from systems.petpro.vendor.copies import products, users
 from systems.petpro.vendor.order_bodies import NewOrder, WantedItem
+from systems.petpro.vendor.order_tables import Order, OrderCounter, OrderItem
 from systems.petpro.vendor.rules import order_number, price
 from systems.petpro.vendor.settings import VendorSettings
-from systems.petpro.vendor.tables import Listing, Order, OrderCounter, OrderItem, Vendor
+from systems.petpro.vendor.tables import Listing, Vendor
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ async def place(wish: NewOrder, customer_id: UUID, tx: Tx) -> Order:
         id=uuid7(tx.now()),
         items=[await _line(offer, quantity, tx) for offer, quantity in chosen],
     )
-    order.total_amount = sum(item.total for item in order.items)  # type: ignore[assignment]  # there is one at least
+    order.total_amount = sum((item.total for item in order.items), Decimal(0))
     order.order_number = await _next_number(tx)
     tx.add(order)
     await tx.flush()

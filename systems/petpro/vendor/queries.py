@@ -17,7 +17,8 @@ from systems.petpro.vendor.contract import (
     VendorRow,
 )
 from systems.petpro.vendor.declaration import vendor
-from systems.petpro.vendor.tables import Listing, Order, OrderItem, Payout, Vendor
+from systems.petpro.vendor.order_tables import Order, OrderItem, Payout
+from systems.petpro.vendor.tables import Listing, Vendor
 from systems.petpro.vendor.vendors import vendor_of
 
 

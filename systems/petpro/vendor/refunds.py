@@ -12,11 +12,11 @@ from sqlalchemy import func, select
 
 from freehold import Problem, Tx, Work, gauge, uuid7
 from systems.petpro.gateway import GatewayDown, PaymentGateway
+from systems.petpro.vendor.order_tables import Order, OrderItem, OrderPayment, OrderRefund
 from systems.petpro.vendor.orders import hold_order
 from systems.petpro.vendor.rules import wait_before_retry
 from systems.petpro.vendor.sagas import Refunding, cancel_order
 from systems.petpro.vendor.settings import VendorSettings
-from systems.petpro.vendor.tables import Order, OrderItem, OrderPayment, OrderRefund
 
 log = logging.getLogger(__name__)
 STUCK_AFTER = 10

@@ -11,7 +11,7 @@ from systems.petpro.inventory.contract import InventoryReservationConfirmed, Inv
 from systems.petpro.vendor import orders
 from systems.petpro.vendor.contract import OrderCancelled, OrderPaid, OrderRefunded, PayoutCompleted
 from systems.petpro.vendor.declaration import vendor
-from systems.petpro.vendor.tables import OrderRefund, Payout
+from systems.petpro.vendor.order_tables import OrderRefund, Payout
 
 PAYMENT_TIMEOUT = "payment_timeout"
 

@@ -21,7 +21,7 @@ from systems.petpro.auth.settings import AuthSettings
 from systems.petpro.gateway import FakeGateway, PaymentGateway
 from systems.petpro.inventory.rules import Level, level_of
 from systems.petpro.inventory.tables import OrderHold, Stock, StockMovement
-from systems.petpro.vendor.tables import Order, OrderPayment
+from systems.petpro.vendor.order_tables import Order, OrderPayment
 from tests.databases import Databases
 from tests.systems.petpro.stage import FAST, Person, Stage
 from tests.systems.petpro.stage import system as whole
@@ -89,13 +89,11 @@ class Market:
     async def product(self, quantity: int = 10, **fields: Any) -> str:
         """A product of which there are so many."""
         self._numbers += 1
-        made = await self.call(
-            "POST", "/inventory/products", self.admin, 201,
-            **{
-                "name": f"Product {self._numbers}", "sku": f"SKU-{self._numbers}", "price": 100000,
-                "categoryId": await self.category(), "initialQuantity": quantity, **fields,
-            },
-        )  # fmt: skip
+        wish = {
+            "name": f"Product {self._numbers}", "sku": f"SKU-{self._numbers}", "price": 100000,
+            "categoryId": fields.get("categoryId") or await self.category(), "initialQuantity": quantity,
+        }  # fmt: skip
+        made = await self.call("POST", "/inventory/products", self.admin, 201, **wish | fields)
         await self.world.settle()
         return str(made["id"])
 
@@ -169,6 +167,11 @@ class Market:
     async def go_on(self) -> None:
         """Let happen what is due without waiting."""
         await self.world.settle()
+        await self.world.run_due()
+
+    async def wait(self, **parts: float) -> None:
+        """Let so much time pass, and happen what follows from what was due by then."""
+        await self.world.advance(**parts)
         await self.world.run_due()
 
     async def call(self, method: str, path: str, who: Person | None, expected: int = 200, **body: Any) -> Any:
@@ -266,7 +269,7 @@ async def open_market(
 ) -> AsyncIterator[Market]:
     """The services of the marketplace, on fresh databases; `given` substitutes more than cheap hashes."""
     urls = {name: await databases.url(name) for name in SERVICES}
-    substitutes = {AuthSettings: FAST, **(given or {})}
+    substitutes: dict[type[Any], Any] = {AuthSettings: FAST, **(given or {})}
     async with World(system, databases=urls, given=substitutes, folder=folder / "home") as world:
         stage = Stage(world)
         yield await open_on(stage)

@@ -181,6 +181,7 @@ class Stage:
             for metadata in (host.service.metadata, host.tables.metadata):
                 tables = [table for table in reversed(metadata.sorted_tables) if table.name not in STAYS]
                 async with host.engine.write() as connection:
+                    await connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # some tables are trees
                     for table in tables:
                         await connection.execute(table.delete())
         self._people = 0

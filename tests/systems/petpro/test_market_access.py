@@ -112,7 +112,7 @@ def declared(service: Service) -> set[str]:
     return {plain(f"{route.method} {route.path}") for route in open_ones}
 
 
-def test_every_declared_route_has_its_line() -> None:
+async def test_every_declared_route_has_its_line() -> None:
     for service, rules in ((inventory, INVENTORY), (vendor, VENDOR)):
         lines = [plain(rule.route) for rule in rules]
         assert sorted(lines) == sorted(declared(service))
@@ -136,7 +136,7 @@ async def _check(stage: Stage, rules: list[Rule]) -> None:
     product = await market.product(vendorId=shop.vendor_id)
     await market.offer(shop, product, "100.00")
     await market.delivered(customer, (product, 1))
-    await stage.world.advance(days=8)
+    await market.wait(days=8)
     (payout,) = (await market.payouts())["created"]
     callers: dict[str, Person | None] = {
         "nobody": None, "customer": customer, "stranger": await market.customer(), "shop": shop, "rival": rival,

@@ -24,7 +24,7 @@ from systems.petpro.inventory.contract import InventoryReservationConfirmed, Inv
 from systems.petpro.inventory.rules import level_of
 from systems.petpro.inventory.tables import OrderHold, Stock, StockMovement
 from systems.petpro.vendor.contract import InventoryReserved, OrderCancelled, OrderPaid, OrderRefunded, PayoutCompleted
-from systems.petpro.vendor.tables import Order, OrderItem, OrderRefund, Payout
+from systems.petpro.vendor.order_tables import Order, OrderItem, OrderRefund, Payout
 from tests.systems.petpro.market_stage import Market, Person, Shop, open_on, system
 from tests.systems.petpro.stage import FAST, Stage
 
@@ -154,8 +154,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from([1, 11, 8 * 24 * 60]))
     def wait(self, minutes: int) -> None:
-        self.do(self.market.world.advance(minutes=minutes))
-        self.do(self.market.world.advance(minutes=1))
+        self.do(self.market.wait(minutes=minutes))
+        self.do(self.market.wait(minutes=1))
 
     @rule(kind=st.sampled_from(["refund", "transfer", "session"]), times=st.integers(1, 3))
     def gateway_fails(self, kind: Any, times: int) -> None:

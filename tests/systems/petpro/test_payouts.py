@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 
 from systems.petpro.vendor.contract import PayoutCompleted, PayoutCreated
+from systems.petpro.vendor.order_tables import Payout
 from systems.petpro.vendor.payouts import pay_out
-from systems.petpro.vendor.tables import Payout
 from tests.databases import Databases
 from tests.systems.petpro.market_stage import open_market
 from tests.systems.petpro.stage import problem
@@ -27,16 +27,16 @@ async def test_what_was_paid_out_and_then_refunded_is_taken_back_from_later_payo
         shop, customer = await market.shop("10.00"), await market.customer()
         dear, cheap = await market.listed(shop, "1000.00"), await market.listed(shop, "100.00")
         refunded = await market.delivered(customer, (dear, 1))
-        await market.world.advance(days=8)
+        await market.wait(days=8)
         assert (await market.payouts())["total"] == 900.00
         await market.progress(market.admin, refunded, "refunded")
         for carry, amount in (("-89.99", 0.01), ("-89.99", 0.01)):
             await market.delivered(customer, (cheap, 1))
-            await market.world.advance(days=8)
+            await market.wait(days=8)
             (payout,) = (await market.payouts())["created"]
             assert (payout["amount"], payout["transactionDetails"]["carry"]) == (amount, carry)
         await market.delivered(customer, (dear, 1))
-        await market.world.advance(days=8)
+        await market.wait(days=8)
         (payout,) = (await market.payouts())["created"]
         assert (payout["amount"], payout["transactionDetails"]["carry"]) == (
             179.98,
@@ -65,18 +65,18 @@ async def test_a_failed_payout_keeps_its_items_and_is_tried_again_by_administrat
     async with open_market(databases, tmp_path) as market:
         shop, customer = await market.shop(), await market.customer()
         await market.delivered(customer, (await market.listed(shop, "100.00"), 1))
-        await market.world.advance(days=8)
+        await market.wait(days=8)
         market.gateway.fail("transfer", 3)
         (payout,) = (await market.payouts(vendorId=shop.vendor_id))["created"]
         path = f"/admin/payouts/{payout['id']}/status"
         for _ in range(3):
-            await market.world.advance(minutes=1)
+            await market.wait(minutes=1)
         shown = await market.call("GET", f"/payouts/{payout['id']}", shop)
         assert (shown["status"], len(shown["items"])) == ("failed", 1)
         assert (await market.payouts())["created"] == []
         problem(await market.ask("PUT", path, market.admin, status="completed"), 409, "INVALID_STATUS_TRANSITION")
         assert (await market.call("PUT", path, market.admin, status="processing"))["status"] == "processing"
-        await market.world.advance(minutes=1)
+        await market.wait(minutes=1)
         (listed,) = (await market.call("GET", f"/vendors/{shop.vendor_id}/payouts", shop))["data"]
         assert (listed["status"], listed["amount"]) == ("completed", 90.00)
         assert listed["referenceNumber"].startswith("PAY-")
@@ -93,14 +93,14 @@ async def test_an_administrator_says_what_became_of_a_payout_elsewhere(databases
     async with open_market(databases, tmp_path) as market:
         shop, customer = await market.shop(), await market.customer()
         await market.delivered(customer, (await market.listed(shop, "100.00"), 1))
-        await market.world.advance(days=8)
+        await market.wait(days=8)
         market.gateway.fail("transfer", 1)
         (payout,) = (await market.payouts())["created"]
         shown = await market.call(
             "PUT", f"/admin/payouts/{payout['id']}/status", market.admin, status="completed", referenceNumber="BANK-7"
         )
         assert (shown["status"], shown["transactionDetails"]["transfer"]) == ("completed", "BANK-7")
-        await market.world.advance(minutes=5)
+        await market.wait(minutes=5)
         assert market.gateway.done("transfer", shop.vendor_id) == []
 
 
@@ -110,9 +110,9 @@ async def test_the_weekly_run_pays_on_mondays_and_makes_up_for_a_missed_one(
     async with open_market(databases, tmp_path) as market:
         shop, customer = await market.shop(), await market.customer()
         await market.delivered(customer, (await market.listed(shop, "100.00"), 1))  # Tuesday, 1 January 2030, noon
-        await market.world.advance(days=7, hours=1)  # eligible, but no Monday since
+        await market.wait(days=7, hours=1)  # eligible, but no Monday since
         assert await market.world.published(PayoutCreated) == []
-        await market.world.advance(days=7)  # Tuesday; Monday's run was missed
+        await market.wait(days=7)  # Tuesday; Monday's run was missed
         assert len(await market.world.published(PayoutCreated)) == 1
 
 
@@ -130,7 +130,7 @@ async def test_a_reference_number_that_is_taken_is_drawn_again(databases: Databa
         shops = [await market.shop(), await market.shop()]
         for shop in shops:
             await market.delivered(customer, (await market.listed(shop, "100.00"), 1))
-        await market.world.advance(days=8)
+        await market.wait(days=8)
         made = (await market.payouts())["created"]
         assert [payout["referenceNumber"] for payout in made] == ["PAY-00000007", "PAY-00000008"]
         assert len(await market.stage.rows("vendor", Payout)) == 2
