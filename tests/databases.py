@@ -53,7 +53,9 @@ class Place:
         try:
             schema = "public" if self.kind == "postgres-databases" else self.name
             await connection.execute("SET lock_timeout = '2s'; SET session_replication_role = replica")
-            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", schema)
+            tables = await connection.fetch(
+                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename <> 'schema_versions'", schema
+            )
             await connection.execute(";".join(f'DELETE FROM "{schema}"."{table}"' for (table,) in tables))
         finally:
             await connection.close()
@@ -64,7 +66,10 @@ class Place:
         try:
             async with engine.write() as connection:
                 await connection.execute(text("SET foreign_key_checks = 0"))
-                tables = text("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")
+                tables = text(
+                    "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() "
+                    "AND table_name <> 'schema_versions'"
+                )
                 for table in list(await connection.scalars(tables)):
                     await connection.execute(text(f'DELETE FROM "{table}"'))
         finally:

@@ -40,6 +40,7 @@ ROWS = {
     "G10": "requests happen once",
     "jobs": "one process runs each",
     "coalescing": "many calls, one commit",
+    "flags": "one setting, all processes",
 }
 USUAL = (1, 3)
 """On how many engines a whole system's test runs, usually and in a full run, when it does not say so itself."""

@@ -47,11 +47,14 @@ if TYPE_CHECKING:
     from freehold.model.columns import Portable as Portable
     from freehold.model.columns import TimeOfDay as TimeOfDay
     from freehold.model.columns import Timestamp as Timestamp
+    from freehold.model.columns import TimeTz as TimeTz
     from freehold.model.columns import UtcDateTime as UtcDateTime
     from freehold.model.columns import round_money as round_money
+    from freehold.model.derived import Derived as Derived
     from freehold.model.errors import ConfigurationError as ConfigurationError
     from freehold.model.errors import DeclarationError as DeclarationError
     from freehold.model.errors import Unavailable as Unavailable
+    from freehold.model.flags import Flag as Flag
     from freehold.model.ids import uuid7 as uuid7
     from freehold.model.listed import listed as listed
     from freehold.model.load import LoadAnswer as LoadAnswer
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
     from freehold.model.messages import Event as Event
     from freehold.model.messages import Query as Query
     from freehold.model.points import Coordinates as Coordinates
+    from freehold.model.points import PointColumn as PointColumn
     from freehold.model.points import metres_between as metres_between
     from freehold.model.points import within as within
     from freehold.model.ports import Clock as Clock
@@ -127,21 +131,23 @@ _ROOMS = {
     "identity.verification": "InvalidToken TokenExpired",
     "model.access": "User internal owner permission public role signature user",
     "model.camel": "CamelModel",
-    "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Percent Point Portable TimeOfDay Timestamp "
-    "UtcDateTime round_money",
+    "model.columns": "ExactDecimal Inet JsonDocument Money MoneyNumber Percent Point Portable TimeOfDay TimeTz "
+    "Timestamp UtcDateTime round_money",
     "model.errors": "ConfigurationError DeclarationError Unavailable",
+    "model.flags": "Flag",
     "model.ids": "uuid7",
     "model.load": "LoadAnswer LoadAsk LoadMark LoadNote LoadPause LoadPhase LoadReport "
     "LoadScript LoadShape LoadShapes LoadStage",
     "model.messages": "Command Event Query",
     "model.listed": "listed",
-    "model.points": "Coordinates metres_between within",
+    "model.points": "Coordinates PointColumn metres_between within",
     "model.ports": "Clock DataFolder SystemClock",
     "model.problem": "Problem not_found",
     "model.saga": "Saga Step",
     "model.service": "Retry Service",
     "model.soft_refs": "soft_ref",
     "model.system": "Gateway QueuePass RateLimit System",
+    "model.derived": "Derived",
     "model.view": "Change Drift View",
     "observe.metrics": "counter gauge",
     "runtime.bulk": "BulkInsert",

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
-from systems.petpro.booking.sagas import Appointment, book_appointment
 
 from freehold import Event, Tx
 from systems.petpro.booking.contract import (
@@ -33,6 +32,7 @@ from systems.petpro.booking.contract import (
 )
 from systems.petpro.booking.money_tables import FinancialEntry, Payment
 from systems.petpro.booking.rules import Split, instant, share, split
+from systems.petpro.booking.sagas import Appointment, book_appointment
 from systems.petpro.booking.settings import BookingSettings
 from systems.petpro.booking.tables import Booking, Reservation, Review
 from systems.petpro.demo_clinics import DAYS_AHEAD, ZONE, Practice, today, working_days

@@ -29,10 +29,10 @@ from systems.petpro.vendor.contract import (
     PayoutStatus,
     StockLine,
 )
+from systems.petpro.vendor.order_tables import Order, OrderItem, OrderPayment, OrderRefund, Payout
 from systems.petpro.vendor.rules import order_number, price
 from systems.petpro.vendor.sagas import Placing, place_order
 from systems.petpro.vendor.settings import VendorSettings
-from systems.petpro.vendor.tables import Order, OrderItem, OrderPayment, OrderRefund, Payout
 
 KINDS: Sequence[tuple[str, int]] = (
     ("delivered", 30), ("processing", 9), ("shipped", 9), ("timed_out", 4), ("out_of_stock", 2), ("refunded", 3),

@@ -157,6 +157,12 @@ class FakeGateway:
         """Do not answer the next so many calls of this kind."""
         self._failing[kind] = times
 
+    def forget(self) -> None:
+        """Begin anew, with empty books."""
+        self.calls.clear()
+        self._failing.clear()
+        self._books.execute("DELETE FROM done")
+
     def done(self, kind: Kind, target: str | None = None) -> list[Decimal]:
         """The amounts of what was carried out, each key once; for one reference or account, where `target` names it."""
         rows = self._books.execute("SELECT target, amount FROM done WHERE kind = ? ORDER BY rowid", (kind,))

@@ -16,6 +16,7 @@ system = System(
     title="PetPro",
     services=[auth, pet, booking, clinic, inventory, vendor, views],
     auth="auth",
+    data_sets="systems.petpro.demo:load",
     access_token_seconds=3600,
     invalid_status=400,
     gateway=Gateway(

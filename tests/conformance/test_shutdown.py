@@ -94,7 +94,7 @@ async def nothing_left(folder: Path) -> AsyncIterator[None]:
     assert asyncio.all_tasks() == tasks
 
 
-FAILING = ("freehold.deploy.identities.Identities.open", "freehold.runtime.host.Host.create_tables",
+FAILING = ("freehold.deploy.identities.Identities.open", "freehold.deploy.migrations.migrate.Migrations.start",
            "freehold.deploy.process.gateway_app", "freehold.deploy.unit.Unit.prepare")  # fmt: skip
 
 

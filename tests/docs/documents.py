@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CONTINUED = ", continued"
 _FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-_FILE = re.compile(rf"# (?P<path>[\w./-]+\.(?:py|toml))(?P<continued>{CONTINUED})?\n")
+_FILE = re.compile(rf"(?:#|//) (?P<path>[\w./-]+\.(?:py|toml|lock))(?P<continued>{CONTINUED})?\n")
 
 
 @dataclass(frozen=True, slots=True)

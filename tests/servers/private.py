@@ -13,14 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tests.servers.docker import Image, image, own_user
 from tests.servers.times import alone, getting, got, started
 
+T = TypeVar("T")
 START_SECONDS = 60
 # Programs end with the thread that started them, so it must be one that lives as long as this process.
 _spawner = ThreadPoolExecutor(1)
@@ -39,9 +41,11 @@ class PrivateServer:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        got()  # what was for others
         self.folder = Path(tempfile.mkdtemp(prefix=f"freehold-{type(self).__name__.lower()}-"))
         atexit.register(self.close)
         self._process: subprocess.Popen[bytes] | None = None
+        self.image: Image | None = None
         self.port = free_port()
 
     # --- what a kind of server says -----------------------------------------------------------------------------------
@@ -54,6 +58,10 @@ class PrivateServer:
         """What it needs beside this process's environment."""
         return {}
 
+    def folders(self) -> Sequence[Path]:
+        """What it reads and writes; its programs may come out of an image that has nothing else."""
+        return [self.folder]
+
     def is_up(self) -> bool:
         """Whether it answers."""
         with socket.socket() as probe:
@@ -64,6 +72,31 @@ class PrivateServer:
         """Its name and version, in a line."""
         return self.name
 
+    # --- its programs -------------------------------------------------------------------------------------------------
+
+    def obtain(self, look: Callable[[], T | None], *packages: str, of: str, there: T, missing: str) -> T:
+        """What `look` finds installed; else what it is in an image; else what it finds once Debian's packages are here.
+
+        Args:
+            look: the programs, or None.
+            packages: that bring them.
+            of: the image's name, where an engine answers.
+            there: the programs as the image has them.
+            missing: says what to do when they cannot be had.
+
+        Raises:
+            RuntimeError: with `missing`.
+        """
+        if (found := look()) is not None:
+            return found
+        self.image = image(of)
+        if self.image is not None:
+            return there
+        install(*packages)
+        if (found := look()) is None:
+            raise RuntimeError(missing)
+        return found
+
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def launch(self) -> None:
@@ -71,7 +104,8 @@ class PrivateServer:
         for _ in range(3):
             self._start()
             if self._comes_up():
-                started(self.version(), got(), time.monotonic() - self._began)
+                origin = f" in {self.image.name}" if self.image is not None else ""
+                started(self.version() + origin, got(), time.monotonic() - self._began)
                 return
             self.pause()
             self.port = free_port()
@@ -104,7 +138,7 @@ class PrivateServer:
     def run(self, *command: str | Path) -> str:
         """Run a program of the server's to its end, as its user; what it printed. Raises RuntimeError when it fails."""
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd="/",
+            self._inside(command, "tool"), check=False, capture_output=True, text=True, cwd="/",
             env={**os.environ, **self.environment()}, **self._identity(),
         )  # fmt: skip
         if done.returncode:
@@ -122,11 +156,11 @@ class PrivateServer:
     def _start(self) -> None:
         self._process = self.spawn(*self.command())
 
-    def spawn(self, *command: str | Path) -> subprocess.Popen[bytes]:
+    def spawn(self, *command: str | Path, role: str = "server") -> subprocess.Popen[bytes]:
         """Start a program as the server's user, with its environment and into its log; it ends with this process."""
         with (self.folder / "log").open("ab") as output:
             return _spawner.submit(
-                subprocess.Popen, command, stdout=output, stderr=output, cwd="/",
+                subprocess.Popen, self._inside(command, role), stdout=output, stderr=output, cwd="/",
                 env={**os.environ, **self.environment()},
                 preexec_fn=partial(_end_with_parent, self.stop_signal), **self._identity(),
             ).result()  # fmt: skip
@@ -139,12 +173,20 @@ class PrivateServer:
             time.sleep(0.02)
         return False
 
+    def send(self, how: signal.Signals) -> None:
+        """Send it a signal."""
+        if self.image is not None:
+            self.image.send("server", how)
+        elif self._process is not None:
+            self._process.send_signal(how)
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(how)
+            self.send(how)
             try:
                 self._process.wait(START_SECONDS)
             except subprocess.TimeoutExpired:
+                self.send(signal.SIGKILL)
                 self._process.kill()
                 self._process.wait()
             self._process = None
@@ -161,8 +203,14 @@ class PrivateServer:
         if self._user is not None:
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
+    def _inside(self, command: Sequence[str | Path], role: str) -> Sequence[str | Path]:
+        if self.image is None:
+            return command
+        user = (self._user.pw_uid, self._user.pw_gid) if self._user is not None else own_user()
+        return self.image.around(command, role=role, folders=self.folders(), user=user, environment=self.environment())
+
     def _identity(self) -> dict[str, Any]:
-        if self._user is None:
+        if self._user is None or self.image is not None:  # Docker's client is ours; the container has its own user
             return {}
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
 

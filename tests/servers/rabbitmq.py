@@ -1,17 +1,23 @@
-"""RabbitMQ: found where it is installed, otherwise Debian's package."""
+"""RabbitMQ: found where it is installed, otherwise from an image or Debian's package."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.servers.private import PrivateServer, free_port, install
+from tests.servers.private import PrivateServer, free_port
 
 LARGEST_MESSAGE = 4_000_000
+MISSING = (
+    "The tests need a RabbitMQ broker and none is installed. Install Debian's rabbitmq-server, or set "
+    "FREEHOLD_TEST_RABBITMQ to the amqp:// URL of a broker whose user may declare exchanges and queues."
+)
 
 
 class RabbitMQ(PrivateServer):
@@ -22,7 +28,9 @@ class RabbitMQ(PrivateServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._home = _home()
+        self._broker, self._epmd = self.obtain(
+            _installed, "rabbitmq-server", of="rabbitmq:4", there=("rabbitmq-server", "epmd"), missing=MISSING
+        )
         self._password = secrets.token_urlsafe(16)
         self._node = f"freehold-{os.getpid()}-{self.port}@localhost"
         self._mapper_port, self._distribution_port = free_port(), free_port()
@@ -42,7 +50,7 @@ class RabbitMQ(PrivateServer):
             "log.console.level = info\nlog.file = false\n"
             "raft.wal_max_size_bytes = 64000000\ndisk_free_limit.absolute = 50MB\n",
         )
-        return [self._home / "bin" / "rabbitmq-server"]
+        return [self._broker]
 
     def environment(self) -> Mapping[str, str]:
         return {
@@ -63,36 +71,26 @@ class RabbitMQ(PrivateServer):
         }
 
     def version(self) -> str:
-        return f"RabbitMQ {next((self._home / 'lib').glob('rabbitmq_server-*')).name.partition('-')[2]}"
+        told = re.search(r"RabbitMQ ([0-9.]+)", (self.folder / "log").read_text(errors="replace"))
+        return f"RabbitMQ {told[1] if told else '?'}"
 
     def close(self) -> None:
         super().close()
         if self._mapper is not None:
+            if self.image is not None:
+                self.image.send("epmd", signal.SIGKILL)
             self._mapper.kill()
             self._mapper.wait()
 
     def _start(self) -> None:
         if self._mapper is None:  # in the foreground: the one that the broker would start outlives it
-            self._mapper = self.spawn(_epmd())
+            self._mapper = self.spawn(self._epmd, role="epmd")
         super()._start()
 
 
-def _home() -> Path:
-    if not (found := _installed()):
-        install("rabbitmq-server")
-        found = _installed()
-    if not found:
-        raise RuntimeError(
-            "The tests need a RabbitMQ broker and none is installed. Install Debian's rabbitmq-server, or set "
-            "FREEHOLD_TEST_RABBITMQ to the amqp:// URL of a broker whose user may declare exchanges and queues."
-        )
-    return found
-
-
-def _installed() -> Path | None:
-    folder = Path("/usr/lib/rabbitmq")
-    return folder if (folder / "bin" / "rabbitmq-server").exists() and shutil.which("erl") else None
-
-
-def _epmd() -> str:
-    return shutil.which("epmd") or str(next(Path("/usr/lib/erlang").glob("erts-*/bin/epmd")))
+def _installed() -> tuple[str, str] | None:
+    """The broker, and Erlang's port mapper."""
+    broker = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+    if not broker.exists() or shutil.which("erl") is None:
+        return None
+    return str(broker), shutil.which("epmd") or str(next(Path("/usr/lib/erlang").glob("erts-*/bin/epmd")))

@@ -1,4 +1,4 @@
-"""Redis: found where it is installed, otherwise Debian's package."""
+"""Redis: found where it is installed, otherwise from an image or Debian's package."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from tests.servers.certificates import certificates
-from tests.servers.private import PrivateServer, free_port, install
+from tests.servers.private import PrivateServer, free_port
+
+MISSING = (
+    "The tests need a Redis server and none is installed. Install Debian's redis-server, or set FREEHOLD_TEST_REDIS to the "
+    "redis:// URL of one, for those tests that stop none."
+)
 
 
 class Redis(PrivateServer):
@@ -23,7 +28,9 @@ class Redis(PrivateServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._program = _program()
+        self._program = self.obtain(
+            partial(shutil.which, "redis-server"), "redis-server", of="redis:8", there="redis-server", missing=MISSING
+        )
         self._password = secrets.token_urlsafe(16)
         key, certificate, authority = certificates("127.0.0.1")
         self._key, self._certificate = self.write("key.pem", key), self.write("certificate.pem", certificate)
@@ -65,25 +72,12 @@ class Redis(PrivateServer):
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """It takes connections and answers nothing meanwhile."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
         try:
             yield
         finally:
-            self._process.send_signal(signal.SIGCONT)
+            self.send(signal.SIGCONT)
 
     def version(self) -> str:
-        told = subprocess.run([self._program, "--version"], check=True, capture_output=True, text=True).stdout
+        told = self.run(self._program, "--version")
         return f"Redis {told.partition('v=')[2].partition(' ')[0]}"
-
-
-def _program() -> str:
-    if not (found := shutil.which("redis-server")):
-        install("redis-server")
-        found = shutil.which("redis-server")
-    if not found:
-        raise RuntimeError(
-            "The tests need a Redis server and none is installed. Install Debian's redis-server, or set "
-            "FREEHOLD_TEST_REDIS to the redis:// URL of one, for those tests that stop none."
-        )
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from freehold.model.saga import Step
-from freehold.runtime.saga_paths import explore
+from freehold.runtime.saga_paths import Stop, explore, walk
 from tests.saga_world import APPROVE, CHARGE, CONFIRM, GIFT, RESERVE, checkout
 
 
@@ -44,3 +44,23 @@ def test_the_path_tells_what_happened() -> None:
 def test_a_long_saga_is_explored_quickly() -> None:
     steps = [replace(step, name=f"{step.name} {n}", retries=3) for n in range(3) for step in (RESERVE, GIFT, CONFIRM)]
     assert {status for status, left in ends(*steps) if not left} == {"compensated"}
+
+
+def test_a_step_that_no_answer_can_reach_is_not_reached() -> None:
+    saga = checkout(RESERVE, replace(CHARGE, retries=0), CONFIRM)
+    assert walk(saga).reached == {"reserve", "charge", "confirm"}
+
+    walked = walk(saga, can_come=lambda step, event: event is not CHARGE.ok)
+
+    assert walked.reached == {"reserve", "charge"}
+    assert walked.stops == []
+    assert "completed" not in {outcome.status for outcome in walked.outcomes}
+
+
+def test_a_saga_stops_where_nothing_can_come_any_more() -> None:
+    saga = checkout(RESERVE, replace(CHARGE, timeout=None))
+
+    (stop,) = walk(saga, can_come=lambda step, event: step.name != "charge").stops
+
+    assert stop == Stop("charge", ("reserve: sent", "reserve: done", "charge: sent"))
+    assert walk(saga).stops == []

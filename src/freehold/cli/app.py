@@ -11,7 +11,11 @@ from freehold.cli import (
     dead_letters,
     demo,
     describe,
+    diagram,
+    docs,
+    events,
     export,
+    flags,
     load,
     load_test,
     migrate,
@@ -64,13 +68,19 @@ for command in (
     up.up,
     check.check,
     describe.describe,
+    diagram.diagram,
+    docs.docs,
     migrate.migrate,
+    migrate.revision,
+    migrate.drift,
     load.load,
     load_test.load_test,
 ):
     app.command()(command)
+app.add_typer(events.app, name="events")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)
 app.command()(sagas.sagas)
+app.command()(flags.flags)
 app.add_typer(demo.app, name="demo")
 app.add_typer(export.app, name="export")

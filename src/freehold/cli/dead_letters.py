@@ -135,7 +135,6 @@ async def _opened(system: str, service: str, deploy: str) -> AsyncIterator[DeadL
     from freehold.runtime.dead_letters import DeadLetters
 
     async with open_service(find_system(system), service, deploy) as host:
-        await host.create_tables()
         yield DeadLetters(host)
 
 

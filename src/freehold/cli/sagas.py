@@ -96,8 +96,6 @@ async def _opened(name: str, deploy: str) -> AsyncIterator[list[Host]]:
     """The services that run sagas."""
     system = find_system(name)
     async with open_services(system, [s.name for s in system.services if s.sagas], deploy) as hosts:
-        for host in hosts.values():
-            await host.create_tables()
         yield list(hosts.values())
 
 

@@ -61,6 +61,17 @@ def find_module(name: str, module: str) -> ModuleType:
     return _import(f"{package}.{module}")
 
 
+def find_folder(name: str) -> Path:
+    """The folder of the module that declares the system, where what is kept of it under version control lies.
+
+    Raises:
+        ConfigurationError: there is no such system.
+    """
+    _look_here()
+    module = _address(name).partition(":")[0]
+    return Path(str(_import(module).__file__)).parent
+
+
 def _look_here() -> None:
     here = str(Path.cwd())
     if here not in sys.path:

@@ -21,6 +21,7 @@ from freehold.stores.store import SCHEMES as STORES
 FILE = "freehold.toml"
 PREFIX = "FREEHOLD_"
 SEPARATOR = "__"
+SECTIONS = ("systems", "deploy", "check")
 GATEWAY = "gateway"
 """What may be configured like a service."""
 OTHERS = ("SECRET", "DATABASE_SERVER", "CRASH_AT", "TEST_", "MATRIX")
@@ -52,7 +53,8 @@ class Deployment(BaseModel):
     `objects` is a folder or a bucket; empty: the folder `objects` in the data folder.
     `partitions` is how many each topic has at a broker, unless `topics` gives one another number. Where services are
     processes, each answers at its `address` (base URL) in as many processes as it has `workers`; they share the
-    `connections` that a service may hold to its server.
+    `connections` that a service may hold to its server. `sql_detector` is the share of statements and requests that are
+    looked at for tables of other services, and for writes to two databases.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,6 +71,7 @@ class Deployment(BaseModel):
     connections: int = Field(default=CONNECTIONS, ge=1)
     rate_limits: bool = True
     queue_mode: bool = False
+    sql_detector: float = Field(default=0.0, ge=0, le=1)
     retention: dict[str, Any] = Field(default_factory=dict)
     sagas: dict[str, Any] = Field(default_factory=dict)
     idempotency: dict[str, Any] = Field(default_factory=dict)
@@ -172,22 +175,33 @@ def _explained(error: ValidationError, file: str) -> ConfigurationError:
     return ConfigurationError(".".join(path), problem, f"Correct it in {file}, or by {variable}")
 
 
-def _section(file: Path, name: str) -> dict[str, Any]:
+def read_document(file: Path) -> dict[str, Any]:
+    """What a freehold.toml says; nothing when it is not there.
+
+    Raises:
+        ConfigurationError: it is not TOML, or has a section that does not exist.
+    """
     if not file.exists():
-        if name:
-            raise ConfigurationError(f"deploy.{name}", f"there is no {file.name} here", "Write one with this section")
         return {}
     try:
-        document = tomllib.loads(file.read_text())
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(str(file.name), f"is not TOML: {error}", "Mend the line it names") from None
-    if unknown := sorted(document.keys() - {"systems", "deploy"}):
-        raise ConfigurationError(f"{file.name}: {unknown[0]}", "is no section", "There are: systems, deploy.NAME")
+    if unknown := sorted(document.keys() - set(SECTIONS)):
+        known = "systems, deploy.NAME, check"
+        raise ConfigurationError(f"{file.name}: {unknown[0]}", "is no section", f"There are: {known}")
     sections: dict[str, dict[str, Any]] = document.get("deploy", {})
     if not _is_table(sections) or not all(map(_is_table, sections.values())):
         raise ConfigurationError(
             f"{file.name}: deploy", "is not made of sections", "Write [deploy.NAME], then its keys"
         )
+    return document
+
+
+def _section(file: Path, name: str) -> dict[str, Any]:
+    if name and not file.exists():
+        raise ConfigurationError(f"deploy.{name}", f"there is no {file.name} here", "Write one with this section")
+    sections: dict[str, dict[str, Any]] = read_document(file).get("deploy", {})
     if name and name not in sections:
         known = ", ".join(sections) or "none"
         raise ConfigurationError(f"deploy.{name}", "is not in freehold.toml", f"Deployments there: {known}")

@@ -7,9 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from freehold.deploy.identities import Identities
-from freehold.model.ports import DataFolder
+from freehold.identity import KeyRing, ServiceTokens, TokenIssuer, TokenVerifier
+from freehold.model.ports import Clock, DataFolder
+from freehold.model.service import Service
+from freehold.stores.cache import Cache
+from freehold.stores.counters import Counters
+from freehold.stores.line import Line
 from freehold.stores.objects import Objects
+from freehold.stores.rate_limits import RateLimits
 from freehold.stores.store import Store
+
+GIVEN: frozenset[type[Any]] = frozenset(
+    (
+        Clock, DataFolder, Objects,
+        ServiceTokens, KeyRing, TokenIssuer, TokenVerifier,
+        Cache, RateLimits, Counters, Line,
+    )
+)  # fmt: skip
+"""What every deployment can give, besides settings."""
 
 
 def given_to(
@@ -29,3 +44,8 @@ def given_to(
         DataFolder: DataFolder(folder),
         Objects: objects,
     }
+
+
+def provided_to(service: Service) -> frozenset[type[Any]]:
+    """Every type that its handlers get without reading it from a request: given, set, or provided by itself."""
+    return GIVEN.union(service.settings, service.provided)

@@ -14,6 +14,7 @@ from freehold.deploy.databases import data_folder, open_databases, open_engine_o
 from freehold.deploy.given import given_to
 from freehold.deploy.identities import Identities
 from freehold.deploy.lock import FolderLock, take_slot
+from freehold.deploy.migrations.migrate import Migrations
 from freehold.deploy.neighbours import Neighbours
 from freehold.deploy.objects import deployed_objects, gateway_objects, object_checks
 from freehold.deploy.settings import read_settings
@@ -128,6 +129,10 @@ class Process:
             await self._open_units(settings, self._lock)
             if not self.shares:
                 await asyncio.gather(*map(self._claim, self.units.values()))
+            if self.deployment.sql_detector:
+                from freehold.runtime.sql_detector import SqlDetector
+
+                SqlDetector(self.system, self.deployment.sql_detector).attach(unit.host for unit in self.units.values())
             self.apps = {name: self._service_app(unit) for name, unit in self.units.items()}
             self.app = self._front()
             for unit in self.units.values():
@@ -187,7 +192,13 @@ class Process:
             )
             hosts[service.name] = host
             self.units[service.name] = Unit(host, self.bus, relay=self._relay, parts=self._parts)
-            await host.create_tables()
+            migrations = Migrations(service, self._engines[service.name], clock=self.clock)
+            await migrations.start(automatic=self._is_alone(service.name))
+
+    def _is_alone(self, service: str) -> bool:
+        """Whether no other process can be using the service's database: the folder's lock sees to that."""
+        embedded = self.deployment.layout == "embedded" and self._engines[service].dialect == "sqlite"
+        return embedded and not self.shares
 
     def _service_app(self, unit: Unit) -> ServiceApp | HealthApp:
         name, host = unit.host.service.name, unit.host

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import URL, Executable, FromClause, Insert, MetaData, Table, alias, text
+from sqlalchemy import URL, Connection, Executable, FromClause, Insert, MetaData, Table, alias, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -22,6 +22,10 @@ class ConflictInsert(Protocol):
     def on_conflict_do_update(
         self, *, index_elements: Sequence[Any], set_: Mapping[str, Any], where: ColumnElement[bool] | None
     ) -> Insert: ...
+
+
+CHANGE_SECONDS = 60
+"""How long a process waits for another one that makes or changes tables."""
 
 
 class SqlEngine:
@@ -88,10 +92,35 @@ class SqlEngine:
     def excluded(self, table: Table) -> FromClause:
         return alias(table, name="excluded")
 
+    @asynccontextmanager
+    async def change(self) -> AsyncGenerator[AsyncConnection, None]:
+        async with self.write() as connection:
+            await self._lock_schema(connection)
+            yield connection
+
+    async def make(self, connection: AsyncConnection, metadata: MetaData) -> None:
+        await connection.run_sync(metadata.create_all)
+
+    def watch(self, seen: Callable[[Connection, str], None]) -> Callable[[], None]:
+        def before(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
+            seen(connection, statement)
+
+        engines = dict.fromkeys(
+            engine.sync_engine for engine in (self._writer, self._reader)
+        )  # on servers both are one
+        for engine in engines:
+            event.listen(engine, "before_cursor_execute", before)
+
+        def end() -> None:
+            for engine in engines:
+                event.remove(engine, "before_cursor_execute", before)
+
+        return end
+
     async def create(self, metadata: MetaData) -> None:
         async with self.write() as connection:
             await self._lock_schema(connection)
-            await connection.run_sync(metadata.create_all)
+            await self.make(connection, metadata)
 
     async def ping(self) -> None:
         async with self.read() as connection:
@@ -105,7 +134,10 @@ class SqlEngine:
         raise NotImplementedError
 
     async def _lock_schema(self, connection: AsyncConnection) -> None:
-        """Keep two processes from creating the same tables at once, where the database does not do so itself."""
+        """Keep two processes from changing the tables at once, where the database does not do so itself.
+
+        Raises DatabaseUnavailable when another one takes too long.
+        """
 
 
 def complete(table: Table, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from sqlalchemy.sql.schema import MetaData, Table, UniqueConstraint
 from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from freehold.engines.base import OPTIONS, SqlEngine, causes, complete
+from freehold.engines.base import CHANGE_SECONDS, OPTIONS, SqlEngine, causes, complete
 from freehold.engines.mysql_assignments import in_order
 from freehold.engines.mysql_dialect import GUARDED, CreateWholeTable, session_settings
 from freehold.engines.mysql_errors import CONFLICTS, DUPLICATE, UNREACHABLE, code
@@ -31,7 +31,6 @@ from freehold.model.ports import CONNECTIONS
 
 registry.register("mysql.freehold", "freehold.engines.mysql_dialect", "ServerDialect")
 
-_CREATE_SECONDS = 60
 _INT64 = 1 << 63
 
 
@@ -153,16 +152,17 @@ class MysqlEngine(SqlEngine):
         taken = await connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": hashed, "seconds": seconds})
         return bool(taken)
 
-    async def create(self, metadata: MetaData) -> None:
-        """One process after another; a table comes with its indexes or not at all, and what is there stays."""
+    async def _lock_schema(self, connection: AsyncConnection) -> None:
+        if not await self._lock(connection, "freehold:create", CHANGE_SECONDS):
+            raise DatabaseUnavailable(f"another process is changing tables for {CHANGE_SECONDS} seconds already")
+
+    async def make(self, connection: AsyncConnection, metadata: MetaData) -> None:
+        """One table after another, each with its indexes or not at all; what is there stays."""
         existing = text("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")
-        async with self.write() as connection:
-            if not await self._lock(connection, "freehold:create", _CREATE_SECONDS):
-                raise DatabaseUnavailable(f"another process is creating tables for {_CREATE_SECONDS} seconds already")
-            there = set(await connection.scalars(existing))
-            for table in metadata.sorted_tables:
-                if table.name not in there:
-                    await connection.execute(CreateWholeTable(table))
+        there = set(await connection.scalars(existing))
+        for table in metadata.sorted_tables:
+            if table.name not in there:
+                await connection.execute(CreateWholeTable(table))
 
     # --- errors -------------------------------------------------------------------------------------------------------
 

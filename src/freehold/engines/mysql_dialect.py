@@ -14,10 +14,12 @@ from sqlalchemy import Column, ForeignKeyConstraint, Integer, UniqueConstraint, 
 from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLTypeCompiler
 from sqlalchemy.dialects.mysql.mysqldb import MySQLCompiler_mysqldb
+from sqlalchemy.dialects.mysql.reflection import MySQLTableDefinitionParser
 from sqlalchemy.schema import CreateIndex, CreateTable, Index, Table
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import Tuple
 from sqlalchemy.sql.selectable import ScalarSelect
+from sqlalchemy.util import memoized_property
 
 from freehold.engines.mysql_assignments import refuse_sequence
 from freehold.engines.mysql_errors import heard
@@ -241,6 +243,11 @@ class ServerDialect(MySQLDialect_asyncmy):
                 f"the server is {'MariaDB' if self.is_mariadb else 'MySQL'} {_dotted(self.server_version_info)}",
                 f"Use MariaDB {_dotted(OLDEST[True])} or MySQL {_dotted(OLDEST[False])}, or newer",
             )
+
+    @memoized_property
+    def _tabledef_parser(self) -> MySQLTableDefinitionParser:
+        """Reads SHOW CREATE TABLE, which quotes names as our sessions say: that was unknown at the first connection."""
+        return MySQLTableDefinitionParser(self, self.preparer(self, server_ansiquotes=True))
 
     # --- transactions are the pool's ----------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.sql.schema import MetaData, Table
 
-from freehold.engines.base import OPTIONS, ConflictInsert, SqlEngine, causes
+from freehold.engines.base import CHANGE_SECONDS, OPTIONS, ConflictInsert, SqlEngine, causes
 from freehold.engines.postgres_dialect import hide_values
 from freehold.engines.postgres_pool import BEGIN, BEGIN_READ_ONLY, PostgresPool
 from freehold.engines.prepared import PostgresPrepared
@@ -136,19 +136,27 @@ class PostgresEngine(SqlEngine):
         new = func.unnest(*arrays).table_valued(*names, name="new").render_derived()
         return postgres_insert(table).from_select(names, select(*new.c), include_defaults=False)
 
-    async def create(self, metadata: MetaData) -> None:
-        if self._postgis:
-            async with self.read() as connection:
-                if not await connection.scalar(text("SELECT to_regtype('geography') IS NOT NULL")):
-                    raise ConfigurationError(
-                        "database",
-                        f"{self.url} has no PostGIS that the service's role finds, and the address says postgis=true",
-                        "CREATE EXTENSION postgis in a schema of its search_path, or leave the option out",
-                    )
-        await super().create(metadata)
+    async def make(self, connection: AsyncConnection, metadata: MetaData) -> None:
+        if self._postgis and not await connection.scalar(text("SELECT to_regtype('geography') IS NOT NULL")):
+            raise ConfigurationError(
+                "database",
+                f"{self.url} has no PostGIS that the service's role finds, and the address says postgis=true",
+                "CREATE EXTENSION postgis in a schema of its search_path, or leave the option out",
+            )
+        await super().make(connection, metadata)
 
     async def _lock_schema(self, connection: AsyncConnection) -> None:
-        await connection.execute(select(func.pg_advisory_xact_lock(_lock_key("freehold:create"))))
+        usual = await connection.scalar(text("SELECT current_setting('lock_timeout')"))
+        patience = text("SELECT set_config('lock_timeout', :limit, true)")
+        await connection.execute(patience, {"limit": f"{CHANGE_SECONDS}s"})
+        try:
+            await connection.execute(select(func.pg_advisory_xact_lock(_lock_key("freehold:create"))))
+        except DBAPIError as error:
+            if not self.is_conflict(error):
+                raise
+            problem = f"another process is changing tables for {CHANGE_SECONDS} seconds already"
+            raise DatabaseUnavailable(problem) from error
+        await connection.execute(patience, {"limit": usual})
 
     async def try_lock(self, connection: AsyncConnection, name: str) -> bool:
         return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(_lock_key(name)))))

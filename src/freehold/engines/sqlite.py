@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
     true,
 )
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.schema import Table
@@ -108,9 +110,24 @@ class SqliteEngine(SqlEngine):
                 self._quiet.set()
 
     @asynccontextmanager
-    async def write(self) -> AsyncGenerator[AsyncConnection, None]:
+    async def change(self) -> AsyncGenerator[AsyncConnection, None]:
+        """A table that is made anew is dropped first: its rows' foreign keys hold again before the commit."""
+        async with self._writing(foreign_keys=False) as connection:
+            yield connection
+            if broken := (await connection.execute(text("PRAGMA foreign_key_check"))).first():
+                raise IntegrityError(
+                    f"rows of {broken[0]} would refer to missing rows of {broken[2]}", None, ValueError()
+                )
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._writing(foreign_keys=True)
+
+    @asynccontextmanager
+    async def _writing(self, *, foreign_keys: bool) -> AsyncGenerator[AsyncConnection, None]:
         async with self._turn():
             connection = await self._writer.connect()
+            if not foreign_keys:  # inside a transaction this says nothing
+                driver_of(connection).execute("PRAGMA foreign_keys=OFF")
             # Nothing below leaves the event loop unless the body does, so that a cancellation cannot cut it short.
             try:
                 await connection.begin()
@@ -124,6 +141,8 @@ class SqliteEngine(SqlEngine):
                 if self._commits % LOOK_EVERY == 0:
                     await self._begin_wal_anew(connection)
             finally:
+                if not foreign_keys:
+                    driver_of(connection).execute("PRAGMA foreign_keys=ON")
                 await connection.close()
 
     async def _begin_wal_anew(self, connection: AsyncConnection) -> None:

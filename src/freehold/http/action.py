@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -24,6 +24,35 @@ from freehold.runtime.work import Work
 _REPLAYED = "Idempotent-Replayed"
 
 
+class Signature:
+    """What a handler takes and answers, as its annotations say.
+
+    Args:
+        route: the declaration.
+        provided: what the service gets by type.
+        where: how messages name the route.
+
+    Attributes:
+        open: the parameters that come from the request, with their annotations.
+        fills: what the toolkit fills the others with.
+        once: the parameter that takes the idempotency key, if any.
+        own_transactions: whether it takes Work instead of Tx.
+        answers: how its answers are serialised.
+    """
+
+    def __init__(self, route: Route, provided: Container[Any], where: str) -> None:
+        self.answers = Answers(route.handler, route.status_code)
+        wanted = parameters(route.handler)
+        _check_caller(wanted, route.access, where)
+        self.once = next((name for name, kind in wanted.items() if kind in (Once, Once | None)), None)
+        fills = {name: resolver(kind, provided) for name, kind in wanted.items() if name != self.once}
+        self.fills: list[tuple[str, Callable[[Any], Any]]] = [(n, fill) for n, fill in fills.items() if fill]
+        self.open = {name: wanted[name] for name, fill in fills.items() if fill is None}
+        self.own_transactions = Work in wanted.values()
+        if self.own_transactions and Tx in wanted.values():
+            raise DeclarationError(where, "takes both Tx and Work", "Take Work to make its own transactions, else Tx")
+
+
 class Action:
     """A route's handler with what the toolkit fills in.
 
@@ -34,20 +63,10 @@ class Action:
     """
 
     def __init__(self, route: Route, host: Host, where: str) -> None:
-        self.answers = Answers(route.handler, route.status_code)
+        self.signature = Signature(route, host.provided, where)
         self._route = route
         self._host = host
-        wanted = parameters(route.handler)
-        _check_caller(wanted, route.access, where)
-        self._once = next((name for name, kind in wanted.items() if kind in (Once, Once | None)), None)
-        fills = {name: resolver(kind, host.provided) for name, kind in wanted.items() if name != self._once}
-        self._fills: list[tuple[str, Callable[[Any], Any]]] = [(n, fill) for n, fill in fills.items() if fill]
-        self.open = {name: wanted[name] for name, fill in fills.items() if fill is None}
-        """The parameters that come from the request, with their annotations."""
         self._row_rule = route.access if route.access is not None and needs_row(route.access) else None
-        self._own_transactions = Work in wanted.values()
-        if self._own_transactions and Tx in wanted.values():
-            raise DeclarationError(where, "takes both Tx and Work", "Take Work to make its own transactions, else Tx")
 
     async def perform(self, call: Call, given: Mapping[str, Any]) -> Response:
         """Run the handler in a transaction, serialise its answer, commit, and only then give the response.
@@ -60,8 +79,8 @@ class Action:
             once = Once(
                 call.sender, call.key, fingerprint(call.method, call.target, call.body), self._route.status_code
             )
-        if self._once is not None:
-            response = await self._run(work, call, {**given, self._once: once})
+        if self.signature.once is not None:
+            response = await self._run(work, call, {**given, self.signature.once: once})
             if once is not None and once.replayed:
                 response.headers[_REPLAYED] = "true"
             return response
@@ -70,17 +89,17 @@ class Action:
         return await self._run_once(work, once, call, given)
 
     async def _run(self, work: Work, call: Call, given: Mapping[str, Any]) -> Response:
-        if not self._own_transactions:
+        if not self.signature.own_transactions:
             return await work.run(lambda tx: self._in(tx, call, given), readonly=not self._route.writes)
         if self._row_rule is not None:
             async with work.transaction(readonly=True) as tx:
                 await self._check_owner(self._row_rule, tx, call, given)
-        return self.answers.response(await self._call(given, work))
+        return self.signature.answers.response(await self._call(given, work))
 
     async def _in(self, tx: Tx, call: Call, given: Mapping[str, Any]) -> Response:
         if self._row_rule is not None:
             await self._check_owner(self._row_rule, tx, call, given)
-        return self.answers.response(await self._call(given, tx))
+        return self.signature.answers.response(await self._call(given, tx))
 
     async def _run_once(self, work: Work, once: Once, call: Call, given: Mapping[str, Any]) -> Response:
         made: Response | None = None
@@ -96,7 +115,7 @@ class Action:
             return _stored(made)
 
         records = self._host.idempotency
-        if self._own_transactions:
+        if self.signature.own_transactions:
             stored = await records.answer_in_steps(work, once, in_steps)
         else:
             stored = await records.answer(work, once, in_one)
@@ -106,7 +125,7 @@ class Action:
         return Response(stored.body, stored.status, {_REPLAYED: "true"}, kind)
 
     async def _call(self, given: Mapping[str, Any], unit: Tx | Work) -> Any:
-        return await self._route.handler(**given, **{name: fill(unit) for name, fill in self._fills})
+        return await self._route.handler(**given, **{name: fill(unit) for name, fill in self.signature.fills})
 
     @staticmethod
     async def _check_owner(access: Access, tx: Tx, call: Call, given: Mapping[str, Any]) -> None:

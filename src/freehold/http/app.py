@@ -18,7 +18,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from freehold.http import openapi
 from freehold.http.access import Doorkeeper
 from freehold.http.action import Action
 from freehold.http.binding import OrdinaryRoute, add_route
@@ -28,10 +27,11 @@ from freehold.http.health import Check, Draining, readiness
 from freehold.http.json_bodies import check_json, reads_json
 from freehold.http.lean import LeanRoute
 from freehold.http.limits import check_length, read_body, replay
-from freehold.http.matching import RouteTable, specificity
+from freehold.http.matching import RouteTable
+from freehold.http.openapi import service_document
 from freehold.http.problems import Translator, problem_response
 from freehold.http.queries import QueryRoute
-from freehold.http.resource import resource_routes
+from freehold.http.resource import service_routes
 from freehold.identity import KeyRing, ServiceTokenVerifier, TokenVerifier
 from freehold.model.access import Access, public
 from freehold.model.ports import Bus
@@ -106,10 +106,7 @@ class ServiceApp:
     def openapi(self) -> dict[str, Any]:
         """The service's OpenAPI document."""
         if self._document is None:
-            system = self._host.system
-            self._document = openapi.service_document(
-                self._fastapi, f"{system.title or system.name}: {self._name}", self._host.service.version
-            )
+            self._document = service_document(self._fastapi, self._host.service, self._host.system)
         return self._document
 
     # --- what is mounted ----------------------------------------------------------------------------------------------
@@ -129,8 +126,7 @@ class ServiceApp:
 
     def _mount_declared(self) -> None:
         service, gateway = self._host.service, self._host.system.gateway
-        routes = [*service.routes, *(made for each in service.resources for made in resource_routes(each, self._host))]
-        for route in sorted(routes, key=lambda route: specificity(route.path)):
+        for route in service_routes(service, self._host.system):
             self._mount(route, gateway.path(route.path))
         answering = Answering(self._host)
         for query, answer in service.answered.items():
@@ -142,10 +138,8 @@ class ServiceApp:
         where = f"{self._name} {route.method} {route.path}"
         action = Action(route, self._host, where)
         # A lean route is given to FastAPI too, only for the document: the front answers before FastAPI is asked.
-        responses = openapi.problem_responses(route, self._host.system)
-        extra = openapi.extra_of(route)
         self._ordinary.append(
-            add_route(self._fastapi, path, route, action, self._translator, responses=responses, openapi_extra=extra)
+            add_route(self._fastapi, path, route, action=action, translator=self._translator, system=self._host.system)
         )
         answer = LeanRoute(route, action, self._translator, where).answer if route.lean else None
         json = reads_json(self._fastapi.routes[-1])

@@ -10,22 +10,44 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from freehold.http.action import Action
+from freehold.http.action import Action, Signature
 from freehold.http.call import Call
+from freehold.http.openapi import documented
 from freehold.http.problems import Translator, problem_response
 from freehold.model.routes import Route
+from freehold.model.system import System
 
 _REQUEST = "freehold_request"
 
 
 def add_route(
-    app: FastAPI, path: str, route: Route, action: Action, translator: Translator, **documented: Any
+    app: FastAPI, path: str, route: Route, *, action: Action, translator: Translator, system: System
 ) -> OrdinaryRoute:
     """Add the route to the app, its signature reduced to what FastAPI is to read and document.
 
-    It answers for as long as somebody keeps what is returned. `documented`, and then the declaration's own options, win
-    over what is told of the handler.
+    It answers for as long as somebody keeps what is returned.
     """
+    answering = OrdinaryRoute(route, action, translator)
+    # FastAPI remembers every endpoint that it ever met, and with a strong reference the whole service behind it.
+    _add(app, path, route, action.signature, system, find=weakref.ref(answering))
+    return answering
+
+
+def document_route(app: FastAPI, path: str, route: Route, signature: Signature, system: System) -> None:
+    """Add the route to an app that only documents it."""
+    _add(app, path, route, signature, system, find=lambda: None)
+
+
+def _add(
+    app: FastAPI,
+    path: str,
+    route: Route,
+    signature: Signature,
+    system: System,
+    *,
+    find: Callable[[], OrdinaryRoute | None],
+) -> None:
+    """What the toolkit documents, and then the declaration's own options, win over what is told of the handler."""
     name = route.handler.__name__
     told = {
         "name": name,
@@ -33,17 +55,15 @@ def add_route(
         "description": inspect.getdoc(route.handler) or "",
         "operation_id": f"{name}_{route.method.lower()}_{_words(path)}",
     }
-    answering = OrdinaryRoute(route, action, translator)
     app.add_api_route(
         path,
-        _endpoint(route, action.open, answering),
+        _endpoint(route, signature.open, find),
         methods=[route.method],
         status_code=route.status_code,
-        response_model=action.answers.model,
-        response_class=action.answers.response_class,
-        **{**told, **documented, **route.options},
+        response_model=signature.answers.model,
+        response_class=signature.answers.response_class,
+        **{**told, **documented(route, system), **route.options},
     )
-    return answering
 
 
 class OrdinaryRoute:
@@ -62,14 +82,14 @@ class OrdinaryRoute:
             return problem_response(self._translator.problem(error, self._route.invalid, call.request_id))
 
 
-def _endpoint(route: Route, open_parameters: Mapping[str, Any], answering: OrdinaryRoute) -> Callable[..., Any]:
+def _endpoint(
+    route: Route, open_parameters: Mapping[str, Any], find: Callable[[], OrdinaryRoute | None]
+) -> Callable[..., Any]:
     own = next((name for name, kind in open_parameters.items() if kind is Request), None)
-    # FastAPI remembers every endpoint that it ever met, and with a strong reference the whole service behind it.
-    reference = weakref.ref(answering)
 
     async def endpoint(**given: Any) -> Response:
         request: Request = given[own] if own else given.pop(_REQUEST)
-        answering = reference()
+        answering = find()
         assert answering is not None, "the app that had this route is gone"  # noqa: S101
         return await answering.answer(request.state.call, given)
 

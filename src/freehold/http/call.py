@@ -39,6 +39,11 @@ class Call:
         return f"{self.path}?{self.query.decode('latin-1')}" if self.query else self.path
 
     @property
+    def from_service(self) -> bool:
+        """Whether another service asks."""
+        return self.sender.startswith("service:")
+
+    @property
     def request_id(self) -> str:
         """What its answer is told by."""
         return self.context.request_id or ""

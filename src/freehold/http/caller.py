@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 
 from freehold.http.access import SERVICE_TOKEN, TENANT, TIMEOUT
 from freehold.http.breaker import Breaker
-from freehold.http.queries import write_query
+from freehold.http.queries import WROTE, write_query
 from freehold.identity import ServiceTokens
 from freehold.model.errors import ConfigurationError, Unavailable
 from freehold.model.messages import Query
@@ -127,6 +127,8 @@ class HttpCaller:
             raise Unavailable(f"{target} did not answer {name} in time") from error
         except httpx.HTTPError as error:
             raise _MayPass(f"{target} broke off while answering {name}") from error
+        if asking.context.writes is not None and (wrote := response.headers.get(WROTE)):
+            asking.context.writes.add(*wrote.split(","))
         if response.is_success:
             return _answer(target, query, response)
         raise _failure(target, response)

@@ -32,10 +32,10 @@ class LeanRoute:
         self._action = action
         self._translator = translator
         self._codes = route.invalid
-        self._params = [(name, TypeAdapter(kind)) for name, kind in action.open.items() if name in in_path]
-        self._headers = {name: alias for name, kind in action.open.items() if (alias := _header(name, kind))}
+        self._params = [(name, TypeAdapter(kind)) for name, kind in action.signature.open.items() if name in in_path]
+        self._headers = {name: alias for name, kind in action.signature.open.items() if (alias := _header(name, kind))}
         known = in_path | self._headers.keys()
-        bodies = [(name, kind) for name, kind in action.open.items() if name not in known]
+        bodies = [(name, kind) for name, kind in action.signature.open.items() if name not in known]
         if len(bodies) > 1 or any(
             inspect.signature(route.handler).parameters[name].default is not inspect.Parameter.empty
             for name, _ in bodies

@@ -12,24 +12,32 @@ from fastapi.openapi.utils import get_openapi
 from freehold.http.event_stream import EVENT_STREAM
 from freehold.http.problems import PROBLEM_JSON, ProblemDocument
 from freehold.model.routes import Route
+from freehold.model.service import Service
 from freehold.model.system import System
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 _SERVER_SENT = {
-    "itemSchema": {
+    "schema": {
         "type": "object",
+        "description": "Each event of the stream.",
         "properties": {"event": {"type": "string"}, "data": {"type": "string", "contentMediaType": "application/json"}},
         "required": ["event", "data"],
     }
 }
+"""OpenAPI 3.1 has no `itemSchema` yet: its `schema` of a stream describes each event."""
 _SCHEMES = {
     "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "service": {"type": "apiKey", "in": "header", "name": "X-Service-Token"},
 }
 
 
-def problem_responses(route: Route, system: System) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer, as FastAPI's `responses`."""
+def documented(route: Route, system: System) -> dict[str, Any]:
+    """What is documented of a route besides its handler: FastAPI's `responses` and `openapi_extra`."""
+    return {"responses": _problem_responses(route, system), "openapi_extra": _extra_of(route)}
+
+
+def _problem_responses(route: Route, system: System) -> dict[int | str, dict[str, Any]]:
+    """The problems that it may answer."""
     statuses = {400, 404, 405, 413, 415, 429, 500, 502, 503, 504, system.invalid_status, *route.errors}
     kind = route.access.kind if route.access else "user"
     if kind != "signature":
@@ -41,7 +49,7 @@ def problem_responses(route: Route, system: System) -> dict[int | str, dict[str,
     return {status: _described(status) for status in sorted(statuses)}
 
 
-def extra_of(route: Route) -> dict[str, Any]:
+def _extra_of(route: Route) -> dict[str, Any]:
     """What FastAPI cannot read off the handler: who may call, and the Idempotency-Key."""
     kind = route.access.kind if route.access else "user"
     extra: dict[str, Any] = {"x-freehold-access": str(route.access) if route.access else "none"}
@@ -62,9 +70,10 @@ def extra_of(route: Route) -> dict[str, Any]:
     return extra
 
 
-def service_document(app: FastAPI, title: str, version: str) -> dict[str, Any]:
-    """The document of one service's app."""
-    document = get_openapi(title=title, version=version, routes=app.routes)
+def service_document(app: FastAPI, service: Service, system: System) -> dict[str, Any]:
+    """The document of one service, whose routes the app has."""
+    title = f"{system.title or system.name}: {service.name}"
+    document = get_openapi(title=title, version=service.version, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= _definitions()
     document["components"]["securitySchemes"] = _SCHEMES

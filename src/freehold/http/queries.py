@@ -16,6 +16,9 @@ from freehold.http.problems import Translator, malformed
 from freehold.model.messages import Query
 from freehold.runtime.calls import Answering
 
+WROTE = "X-Wrote"
+"""Tells the caller's detector which services' databases an answer has written, where there is a detector."""
+
 
 def write_query(query: Query[Any]) -> tuple[str, str, list[tuple[str, str]], dict[str, Any] | None]:
     """(method, path, query parameters, JSON body or None) of the request that carries the query."""
@@ -67,8 +70,10 @@ class QueryRoute:
             raise self._translator.invalid_body(error, {}) from None
         except ValueError:
             raise malformed({}) from None
-        answer = await self._answering.answer(query, call.context)
-        return Response(self._query.answer().dump_json(answer, by_alias=True), media_type=JSON)
+        context = self._answering.followed(call.context) if call.from_service else call.context
+        answer = await self._answering.answer(query, context)
+        headers = {WROTE: ",".join(context.writes.services)} if context.writes and context.writes.services else None
+        return Response(self._query.answer().dump_json(answer, by_alias=True), headers=headers, media_type=JSON)
 
 
 def _parameters(query: type[Query[Any]], encoded: bytes) -> dict[str, Any]:

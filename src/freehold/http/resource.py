@@ -13,11 +13,13 @@ from sqlalchemy import Select, Uuid, select
 from sqlalchemy.exc import IntegrityError
 
 from freehold.http.columns import create_body, field_type, shown_model, update_body
+from freehold.http.matching import specificity
 from freehold.model.access import Access
 from freehold.model.ids import uuid7
 from freehold.model.problem import Problem, not_found
 from freehold.model.routes import Resource, Route
-from freehold.runtime.host import Host
+from freehold.model.service import Service
+from freehold.model.system import System
 from freehold.runtime.paging import Listing, Paging, list_rows
 from freehold.runtime.transaction import Tx
 
@@ -25,9 +27,15 @@ _TIMES = ("created_at", "updated_at")
 Handler = Callable[..., Awaitable[Any]]
 
 
-def resource_routes(resource: Resource, host: Host) -> list[Route]:
+def service_routes(service: Service, system: System) -> list[Route]:
+    """Every route that a service declares, those of its resources included; more specific paths first."""
+    made = (route for resource in service.resources for route in resource_routes(resource, system))
+    return sorted([*service.routes, *made], key=lambda route: specificity(route.path))
+
+
+def resource_routes(resource: Resource, system: System) -> list[Route]:
     """The list, get, create, update and delete routes of a resource."""
-    rows = _Rows(resource, host)
+    rows = _Rows(resource, system)
     makers: dict[str, Callable[[], Handler]] = {
         "list": rows.lister,
         "get": rows.getter,
@@ -54,12 +62,11 @@ def resource_routes(resource: Resource, host: Host) -> list[Route]:
 class _Rows:
     """What the five operations do with the rows of one table."""
 
-    def __init__(self, resource: Resource, host: Host) -> None:
+    def __init__(self, resource: Resource, system: System) -> None:
         self._resource = resource
         self._table = resource.table
-        self._engine = host.engine
-        self._invalid_status = host.system.invalid_status
-        self._tenant = host.system.tenant_column
+        self._invalid_status = system.invalid_status
+        self._tenant = system.tenant_column
         self._columns = set(self._table.__table__.columns.keys())
         self._key_type: Any = self._table.__table__.columns["id"].type.python_type
         hidden = [resource.soft_delete] if resource.soft_delete else []
@@ -172,7 +179,7 @@ class _Rows:
         try:
             await tx.flush()
         except IntegrityError as error:
-            if self._engine.is_duplicate(error):
+            if tx.is_duplicate(error):
                 name = self._table.__name__
                 raise Problem(409, self._resource.conflict, f"There is such a {name} already") from error
             raise refusal() from error

@@ -49,7 +49,7 @@ def shape(annotation: Any, within: tuple[type[BaseModel], ...] = ()) -> Shape:
     """The contracts' name of a type annotation; `?` at its end where None is allowed."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _portable(arguments[1:]) or shape(arguments[0], within)
+        return portable(arguments[1:]) or shape(arguments[0], within)
     if origin in (Union, types.UnionType):
         return _union(arguments, within)
     if origin is Literal:
@@ -62,12 +62,12 @@ def shape(annotation: Any, within: tuple[type[BaseModel], ...] = ()) -> Shape:
 
 
 def _field(field: FieldInfo, within: tuple[type[BaseModel], ...]) -> Shape:
-    found = _portable(field.metadata) or shape(field.annotation, within)
+    found = portable(field.metadata) or shape(field.annotation, within)
     optional = isinstance(found, str) and not field.is_required() and not found.endswith("?")
     return f"{found}?" if optional else found
 
 
-def _portable(metadata: Sequence[Any]) -> str | None:
+def portable(metadata: Sequence[Any]) -> str | None:
     """The column type inside Money, Timestamp and their like, which says more than the Python type."""
     columns = (item.column for item in metadata if isinstance(item, MappedColumn))
     return next((describe_type(column.type)[0] for column in columns), None)

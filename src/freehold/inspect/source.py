@@ -38,7 +38,17 @@ class Module:
 
     def place(self, node: ast.stmt | ast.expr) -> Place:
         """Where a node of its tree stands."""
-        return _place(str(self.path), node.lineno)
+        return place(self.path, node.lineno)
+
+    def value(self, node: ast.expr) -> Any:
+        """What `name` or `module.name` stands for where the file is imported; None where that is not known."""
+        path: list[str] = []
+        while isinstance(node, ast.Attribute):
+            path.insert(0, node.attr)
+            node = node.value
+        names = getattr(sys.modules.get(self.name), "__dict__", {})
+        first = names.get(node.id) if isinstance(node, ast.Name) else None
+        return functools.reduce(lambda found, name: getattr(found, name, None), path, first)
 
 
 class Source:
@@ -71,7 +81,7 @@ class Source:
         declared = inspect.unwrap(declared)
         try:
             file = inspect.getsourcefile(declared)
-            return _place(file, inspect.getsourcelines(declared)[1]) if file else None
+            return place(file, inspect.getsourcelines(declared)[1]) if file else None
         except (OSError, TypeError):  # made at run time, so there is no source
             return None
 
@@ -94,14 +104,21 @@ class Source:
         for near in (service, *(other for other in self._services if other is not service)):
             for module in self.modules(near):
                 for node in ast.walk(module.tree):
-                    if isinstance(node, ast.Call) and _called(node) == function and _first_argument(node) == name:
+                    if isinstance(node, ast.Call) and called(node) == function and _first_argument(node) == name:
                         return module.place(node)
         return None
 
 
-def _place(file: str, line: int) -> Place:
+def called(node: ast.Call) -> str:
+    """The last word of what is called: `text` of `sqlalchemy.text(…)`."""
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def place(file: Path | str, line: int) -> Place:
+    """A line of a file."""
     relative = os.path.relpath(file)
-    return Place(file if relative.startswith(os.pardir) else relative, line)
+    return Place(str(file) if relative.startswith(os.pardir) else relative, line)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -121,7 +138,7 @@ def _declaring_modules(service: Service) -> dict[str, None]:
         *(job.function for job in service.jobs),
         *(coalescing.function for coalescing in service.coalescings),
         *service.provided.values(),
-        *(view.table for view in service.views),
+        *(view.table for view in service.every_view()),
     ]
     modules = dict.fromkeys(thing.__module__ for thing in declared)
     return {name: None for name in modules if name.split(".")[0] != "freehold"}
@@ -152,11 +169,6 @@ def _apart(packages: dict[str, str | None]) -> dict[str, str]:
 def _assigned(node: ast.stmt) -> list[str]:
     targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets if isinstance(node, ast.Assign) else []
     return [target.id for target in targets if isinstance(target, ast.Name)]
-
-
-def _called(node: ast.Call) -> str:
-    function = node.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _first_argument(node: ast.Call) -> object:

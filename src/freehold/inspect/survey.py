@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, ForeignKey, Table
 from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 
+from freehold.inspect.calls import Calls
+from freehold.inspect.event_lock import EventLock
 from freehold.inspect.source import Place, Source
 from freehold.model.access import Access
-from freehold.model.messages import Event
+from freehold.model.messages import Command, Event
 from freehold.model.saga import Saga
 from freehold.model.service import Service
 from freehold.model.system import System
+from freehold.observe.sql_tables import TableOwners
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,29 @@ class Endpoint:
 
 
 class Survey:
-    """One look at a system: nothing in it may change afterwards."""
+    """One look at a system: nothing in it may change afterwards.
 
-    def __init__(self, system: System) -> None:
+    Args:
+        system: what is looked at.
+        folder: where its freehold.toml is; the working directory when None.
+        lock: the schemas that it has published before; those of its events.lock when None.
+    """
+
+    def __init__(self, system: System, folder: Path | None = None, *, lock: EventLock | None = None) -> None:
         self.system = system
+        self.lock = lock or EventLock.of(system)
         self.source = Source(system)
+        self.folder = Path.cwd() if folder is None else folder
+
+    @functools.cached_property
+    def calls(self) -> Calls:
+        """Which services ask which."""
+        return Calls(self.system, self.source)
+
+    @functools.cached_property
+    def owners(self) -> TableOwners:
+        """Whose tables the names in a statement are."""
+        return TableOwners(self.system)
 
     @property
     def services(self) -> list[Service]:
@@ -88,6 +111,14 @@ class Survey:
     def _owner(self, table: str, schema: list[str]) -> Service | None:
         named = self.service(schema[-1]) if schema else None
         return named or next((s for s in self.system.services if table in s.metadata.tables), None)
+
+    def can_answer(self, command: type[Command], event: type[Event]) -> bool:
+        """Whether the service that carries the command out publishes the event.
+
+        True as well where nobody does either: other rules say so.
+        """
+        handler, publishers = self.system.handler_of(command), self.publishers(event.__message__.name)
+        return handler is None or not publishers or any(publisher is handler for publisher in publishers)
 
     def publishers(self, name: str) -> list[Service]:
         """The services that say they publish the event of this name."""

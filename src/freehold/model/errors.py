@@ -43,3 +43,17 @@ class StoreUnavailable(Unavailable):
 
 class Refused(Exception):
     """The bus cannot take this one message (too large, no such topic): others may pass."""
+
+
+class NewerVersion(Exception):
+    """A message of a version that this process does not know yet; one that was deployed later does."""
+
+    def __init__(self, name: str, version: int, known: int) -> None:
+        super().__init__(f"{name} is of version {version}, and this process knows {known} at most: deploy it anew")
+
+
+class NoUpcaster(Exception):
+    """A message of a former version of which nothing says what it means today."""
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(f"{name} is of version {version}, of which its class has no upcaster: add upcast({version})")

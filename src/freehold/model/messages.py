@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic_core import from_json, to_json
 
 from freehold.model.envelope import Envelope
-from freehold.model.errors import DeclarationError
+from freehold.model.errors import DeclarationError, NewerVersion, NoUpcaster
 
 R = TypeVar("R")
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the JSON data of one version to that of the next."""
 NAME = re.compile(r"[a-z][a-z0-9_]*([.-][a-z0-9_]+)*")
 
 
@@ -30,6 +34,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     __message__: ClassVar[MessageSpec]
+    __upcasters__: ClassVar[dict[int, Upcaster]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__()  # the keywords are for pydantic's own hook below, which sees the fields
@@ -43,7 +48,7 @@ class Message(BaseModel):
             )
         if spec.version < 1:
             raise DeclarationError(where, f"version {spec.version} is below 1", "Versions count from 1")
-        _check_fields(cls, where, taken=("key", "read"))
+        _check_fields(cls, where, taken=("key", "read", "upcast"))
         if spec.key not in cls.model_fields:
             raise DeclarationError(
                 where,
@@ -51,6 +56,7 @@ class Message(BaseModel):
                 f"Name one of: {', '.join(cls.model_fields)}",
             )
         cls.__message__ = spec
+        cls.__upcasters__ = {}
 
     @property
     def key(self) -> str:
@@ -58,9 +64,58 @@ class Message(BaseModel):
         return str(getattr(self, self.__message__.key))
 
     @classmethod
+    def upcast(cls, version: int) -> Callable[[Upcaster], Upcaster]:
+        """Say what a former version means today: the function turns its data into that of the version after it.
+
+            @OrderPlaced.upcast(1)
+            def with_currency(data: dict[str, Any]) -> dict[str, Any]:
+                return {**data, "currency": "THB"}
+
+        It is given plain JSON data and must depend on nothing else: every consumer reads by it, at any time. Several
+        follow each other, from 1 to 2 to 3.
+
+        Args:
+            version: the one it reads.
+
+        Raises:
+            DeclarationError: the version is not a former one, or has an upcaster already.
+        """
+        where, current = f"{cls.__module__}.{cls.__qualname__}", cls.__message__.version
+        if not 1 <= version < current:
+            raise DeclarationError(
+                where,
+                f"upcast({version}) is not of a version before {current}",
+                "Raise version=, or correct the number",
+            )
+        if version in cls.__upcasters__:
+            raise DeclarationError(where, f"has two upcasters of version {version}", "Remove one")
+
+        def register(function: Upcaster) -> Upcaster:
+            cls.__upcasters__[version] = function
+            return function
+
+        return register
+
+    @classmethod
     def read(cls, envelope: Envelope) -> Self:
-        """The message in an envelope. Raises pydantic's ValidationError when its data does not fit."""
-        return cls.model_validate_json(envelope.payload)
+        """The message in an envelope, whichever version of it was sent.
+
+        Raises:
+            ValidationError: pydantic's; its data does not fit.
+            NoUpcaster: it is of a former version, and nothing says what that means today.
+            NewerVersion: it is of a version that is not declared here yet.
+        """
+        current = cls.__message__.version
+        if envelope.version == current:
+            return cls.model_validate_json(envelope.payload)
+        if envelope.version > current:
+            raise NewerVersion(cls.__message__.name, envelope.version, current)
+        data = from_json(envelope.payload)
+        for version in range(envelope.version, current):
+            if version not in cls.__upcasters__:
+                raise NoUpcaster(cls.__message__.name, version)
+            data = cls.__upcasters__[version](data)
+        return cls.model_validate_json(to_json(data))
 
 
 class Event(Message):
@@ -74,7 +129,7 @@ class Event(Message):
         name: dotted lower-case words, unique in a system.
         topic: where it is published; events of one key keep their order within a topic.
         key: the field that names the aggregate it is about.
-        version: raised when its shape changes.
+        version: raised when its shape changes so that former readers cannot read it; see `upcast`.
     """
 
     @classmethod

@@ -6,7 +6,7 @@ Each port is a protocol; `engines`, `buses`, `runtime` and `http` implement them
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from sqlalchemy import Executable, MetaData, Table
+    from sqlalchemy import Connection, Executable, MetaData, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.sql.elements import ColumnElement
 
@@ -138,6 +138,21 @@ class Engine(Protocol):
 
     def is_duplicate(self, error: BaseException) -> bool:
         """A unique key was already taken."""
+        ...
+
+    def change(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Like `write`, for one that changes tables: others that change or create some wait, in every process.
+
+        Raises DatabaseUnavailable when another one takes longer than a minute.
+        """
+        ...
+
+    async def make(self, connection: AsyncConnection, metadata: MetaData) -> None:
+        """Create the tables that do not exist yet, inside a `change`."""
+        ...
+
+    def watch(self, seen: Callable[[Connection, str], None]) -> Callable[[], None]:
+        """Call the function before each statement, with its connection and its text, until the result is called."""
         ...
 
     async def create(self, metadata: MetaData) -> None:

@@ -12,16 +12,20 @@ from pydantic import BaseModel
 from sqlalchemy import MetaData
 
 from freehold.model.access import Access, internal
+from freehold.model.derived import Derived
 from freehold.model.errors import DeclarationError
+from freehold.model.flags import Flag
 from freehold.model.messages import NAME, Command, Event, Message, Query
 from freehold.model.routes import Idempotency, Method, Resource, Route
 from freehold.model.saga import Saga, duration
 from freehold.model.view import View
 
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V", View, Derived)
 FRAMEWORK_TABLES = (
     "outbox_events", "delayed_events", "consumed_events", "parked_events", "dead_letters", "leases", "scheduled_jobs",
-    "idempotency_records", "saga_instances", "saga_transitions", "view_states", "audit_logs",
+    "idempotency_records", "saga_instances", "saga_transitions", "view_states", "feature_flags", "audit_logs",
+    "schema_versions",
 )  # fmt: skip
 
 
@@ -89,6 +93,7 @@ class Service:
         publishes: the events that it, and only it, may publish.
         asks: the queries of other services that it may ask.
         settings: pydantic models of its settings; deployment fills them, `tx.use(Model)` gives them.
+        flags: its feature flags, which are set while it runs; `await tx.flag(name)` asks for one.
         table_names: other names for the toolkit's own tables, e.g. `{"outbox_events": "outbox"}`.
         description: one sentence for the catalogue.
     """
@@ -99,6 +104,7 @@ class Service:
     publishes: Sequence[type[Event]] = ()
     asks: Sequence[type[Query[Any]]] = ()
     settings: Sequence[type[BaseModel]] = ()
+    flags: Sequence[Flag] = ()
     table_names: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     version: str = "1"
@@ -110,6 +116,7 @@ class Service:
     jobs: list[Job] = field(default_factory=list, init=False)
     sagas: list[Saga] = field(default_factory=list, init=False)
     views: list[View] = field(default_factory=list, init=False)
+    derived: list[Derived] = field(default_factory=list, init=False)
     coalescings: list[Coalescing] = field(default_factory=list, init=False)
     provided: dict[type[Any], Callable[..., Any]] = field(default_factory=dict, init=False)
     fallbacks: dict[type[Query[Any]], Callable[..., Any]] = field(default_factory=dict, init=False)
@@ -126,6 +133,9 @@ class Service:
                 f"table_names has {sorted(unknown)}",
                 f"Name some of: {', '.join(FRAMEWORK_TABLES)}",
             )
+        names = [flag.name for flag in self.flags]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise DeclarationError(f"service {self.name}", f"declares the flag {min(twice)!r} twice", "Keep one")
         self.database = self.database or f"{self.name}_db"
 
     @property
@@ -347,10 +357,14 @@ class Service:
         self.sagas.append(saga)
         return saga
 
-    def view(self, view: View) -> View:
-        """This service keeps the view."""
-        self.views.append(view)
+    def view(self, view: V) -> V:
+        """This service keeps the view, or computes it from its others."""
+        self.derived.append(view) if isinstance(view, Derived) else self.views.append(view)
         return view
+
+    def every_view(self) -> list[View | Derived]:
+        """Those kept from events, then those computed from them."""
+        return [*self.views, *self.derived]
 
     def provide(self, function: F) -> F:
         """Make something that handlers get by its type, once per process: settings and a Clock come in by type.

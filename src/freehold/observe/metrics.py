@@ -65,6 +65,9 @@ class Metrics:
             "freehold_call_seconds", "Time of a call to another service", _SECONDS, "service", "query", "outcome"
         )
         self._breaker = gauge("freehold_breaker_state", "0 closed, 1 half open, 2 open", "service", "target")
+        self._ownership = counter(
+            "freehold_ownership_violations", "Statements and requests that broke ownership", "service", "kind"
+        )
         self._view_lag = gauge(
             "freehold_view_lag_seconds", "Age of the oldest event that waits for a view", "service", "view"
         )
@@ -138,6 +141,10 @@ class Metrics:
     def breaker(self, service: str, target: str, state: str) -> None:
         """A breaker came into a state: `closed`, `half-open` or `open`."""
         self._breaker.labels(service, target).set(_BREAKER[state])
+
+    def ownership_violated(self, service: str, kind: str) -> None:
+        """A statement touched another service's table (`foreign_table`), or a request wrote `two_databases`."""
+        self._ownership.labels(service, kind).inc()
 
     def view_lag(self, service: str, view: str, seconds: float) -> None:
         """The age of the oldest event that reached the service and waits for its view to take it."""

@@ -47,6 +47,11 @@ class Answering:
             for query, answer in host.service.answered.items()
         }
 
+    def followed(self, context: Context) -> Context:
+        """The context of a call that came over the wire, so that a detector can tell the caller what it wrote."""
+        detector = self._host.detector
+        return detector.begin(context, self._host.service.name, always=True) if detector else context
+
     async def answer(self, query: Query[R], context: Context) -> R:
         """The answer, validated and committed.
 
@@ -175,6 +180,7 @@ def called(asking: Asking, until: float) -> Context:
         tenant_id=asking.context.tenant_id,
         traceparent=headers.get("traceparent"),
         deadline=until,
+        writes=asking.context.writes,
     )
 
 

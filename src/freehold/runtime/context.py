@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from freehold.model.access import User
 from freehold.model.envelope import Envelope
+
+if TYPE_CHECKING:
+    from freehold.runtime.sql_detector import RequestWrites
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class Context:
         tenant_id: rows of other tenants are invisible; None: all are visible.
         traceparent: W3C trace context to continue.
         deadline: the moment, on the event loop's clock in seconds, at which the caller stops waiting.
+        writes: where a detector notes whose databases the request writes.
     """
 
     user: User | None = None
@@ -31,6 +36,7 @@ class Context:
     deadline: float | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    writes: RequestWrites | None = field(default=None, compare=False, repr=False)
 
     def event_headers(self) -> dict[str, str]:
         """The CloudEvents extensions of an event published in this context."""

@@ -31,6 +31,7 @@ POINTS = (
     "coalesced.after_commit",
     "parking.before",
     "parking.after",
+    "migration.step",
 )
 
 _name, _, _nth = os.environ.get("FREEHOLD_CRASH_AT", "").partition(":")

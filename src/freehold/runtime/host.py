@@ -15,6 +15,7 @@ from freehold.model.service import Coalescing, Service
 from freehold.model.system import System
 from freehold.runtime.bulk import BulkInsert, BulkInserts
 from freehold.runtime.context import NOBODY, Asking, Context
+from freehold.runtime.flags import Flags
 from freehold.runtime.idempotency import Idempotency, IdempotencySettings
 from freehold.runtime.inbox import Inbox
 from freehold.runtime.outbox import Outbox
@@ -26,6 +27,7 @@ from freehold.runtime.work import Work
 if TYPE_CHECKING:
     from freehold.runtime.coalesce import Coalescer
     from freehold.runtime.sagas import Sagas
+    from freehold.runtime.sql_detector import SqlDetector
     from freehold.runtime.views import Views
 
 R = TypeVar("R")
@@ -73,18 +75,20 @@ class Host:
         self.audit = BulkInsert(self.tables.audit, [column.name for column in self.tables.audit.columns])
         self.inserts = BulkInserts()
         self.inbox = Inbox(engine, self.tables)
+        self.flags = Flags(self)
         known = IdempotencySettings in self.provided
         self.idempotency = Idempotency(self, self.provided.use(IdempotencySettings) if known else None)
         self.published: frozenset[type[Event]] = frozenset(service.publishes)
         self.plain_tables = _plain_tables(service)
+        self.detector: SqlDetector | None = None
         self.sagas: Sagas = Sagas(self)
         self.views: Views = Views(self)
-        self._asks = {*service.asks, *(query for view in service.views for query in (view.rebuild, view.one))}
+        self._asks = {*service.asks, *(query for view in service.views for query in (*view.snapshots, view.one))}
         self._coalescers: dict[str, Coalescer] = {}
 
     def work(self, context: Context = NOBODY) -> Work:
         """A unit of work on behalf of somebody."""
-        return Work(self, context)
+        return Work(self, self.detector.begin(context, self.service.name) if self.detector else context)
 
     async def create_tables(self) -> None:
         """Create the service's tables and the toolkit's own, where they are missing."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Any
 
 from freehold.model.access import User
 from freehold.model.service import Service
 from freehold.runtime.context import Context
-from freehold.runtime.provided import Provided, parameters
+from freehold.runtime.provided import parameters
 from freehold.runtime.transaction import Tx
 from freehold.runtime.work import Work
 
@@ -51,7 +51,7 @@ def bind(function: Callable[..., Awaitable[Any]], *, leading: int = 1) -> Bound:
     return bound
 
 
-def resolver(kind: Any, provided: Provided) -> Callable[[Any], Any] | None:
+def resolver(kind: Any, provided: Container[Any]) -> Callable[[Any], Any] | None:
     """What fills a parameter annotated with `kind` from a Tx or Work; None when it is no business of the toolkit."""
     return _FROM_UNIT.get(kind) or (_using(kind) if kind in provided else None)
 

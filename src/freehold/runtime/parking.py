@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from sqlalchemy import Row, delete, exists, select, update
 
 from freehold.model.envelope import Envelope
+from freehold.model.errors import NewerVersion, NoUpcaster
 from freehold.model.ids import uuid7
 from freehold.observe.metrics import METRICS
 from freehold.runtime import faultpoints
@@ -37,6 +38,10 @@ HEADS = 100
 AT_ONCE = 8
 TURN = 20
 """Events of a key, one after another, before other keys get their turn."""
+ROLL_OUT = timedelta(seconds=10)
+"""Between two looks whether a process that knows an event's newer version has come."""
+HOPELESS = (ValidationError, NoUpcaster)
+"""What no further try can mend."""
 
 
 class Gone(Exception):
@@ -104,8 +109,8 @@ class Parking:
         faultpoints.reach("parking.before")
         METRICS.failed(self._host.service.name, subscriber.name)
         now = self._host.clock.now()
-        policy = subscriber.handler.retry
-        hopeless = isinstance(error, ValidationError) or policy.times <= 1
+        newer = isinstance(error, NewerVersion)
+        hopeless = isinstance(error, HOPELESS) or (subscriber.handler.retry.times <= 1 and not newer)
         log.warning("%s.%s: %s %s failed: %s", self._host.service.name, subscriber.name, envelope.type,
                     envelope.event_id, describe(error))  # fmt: skip
         async with self._host.work(Context(cause=envelope)).transaction() as tx:
@@ -113,8 +118,8 @@ class Parking:
                 await self._bury(subscriber, envelope, 1, error, tx)
             if not hopeless or subscriber.handler.on_dead == "hold":
                 await self._insert(
-                    subscriber, [envelope], tx, retry_count=1, last_error=describe(error),
-                    next_attempt_at=None if hopeless else now + self._wait(subscriber, 1),
+                    subscriber, [envelope], tx, retry_count=0 if newer else 1, last_error=describe(error),
+                    next_attempt_at=None if hopeless else now + self._wait(subscriber, 1, error),
                 )  # fmt: skip
         if not hopeless or subscriber.handler.on_dead == "hold":
             self.hold(subscriber.name, [envelope.key])
@@ -272,8 +277,9 @@ class Parking:
 
     async def _failed(self, subscriber: Subscriber, row: Row[Any], envelope: Envelope, error: Exception) -> None:
         METRICS.failed(self._host.service.name, subscriber.name)
-        count = row.retry_count + 1
-        dead = isinstance(error, ValidationError) or count >= subscriber.handler.retry.times
+        newer = isinstance(error, NewerVersion)
+        count = row.retry_count + (not newer)
+        dead = isinstance(error, HOPELESS) or (count >= subscriber.handler.retry.times and not newer)
         hold = subscriber.handler.on_dead == "hold"
         table, more, known = self._table, True, self._held.get((subscriber.name, envelope.key))
         async with self._host.work(Context(cause=envelope)).transaction() as tx:
@@ -284,7 +290,7 @@ class Parking:
             if dead and not hold:
                 more = await self._leave(row, tx) is not None
             else:
-                wait = None if dead else tx.now() + self._wait(subscriber, count)
+                wait = None if dead else tx.now() + self._wait(subscriber, count, error)
                 await (await tx.connection()).execute(
                     update(table)
                     .where(table.c.position == row.position)
@@ -314,8 +320,10 @@ class Parking:
         )  # fmt: skip
 
     @staticmethod
-    def _wait(subscriber: Subscriber, count: int) -> timedelta:
+    def _wait(subscriber: Subscriber, count: int, error: Exception) -> timedelta:
         """Exponential backoff with jitter of a fifth either way."""
+        if isinstance(error, NewerVersion):
+            return ROLL_OUT
         policy = subscriber.handler.retry
         return timedelta(seconds=min(policy.first * 2 ** (count - 1), policy.longest) * random.uniform(0.8, 1.2))
 

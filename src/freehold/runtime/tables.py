@@ -100,6 +100,13 @@ class FrameworkTables:
             self._time("applied_at", nullable=True),
             self._time("updated_at"),
         )
+        self.flags = self._table(
+            "feature_flags",
+            Column("name", String(200), primary_key=True),
+            Column("percent", Integer, nullable=False),
+            Column("users", JsonDocument, nullable=False),
+            self._time("updated_at"),
+        )
         self.audit = self._table(
             "audit_logs",
             Column("id", ID, primary_key=True),
@@ -112,6 +119,14 @@ class FrameworkTables:
             Column("before", JsonDocument),
             Column("after", JsonDocument),
             Column("request_id", String(200)),
+        )
+
+        self.versions = self._table(
+            "schema_versions",
+            Column("history", String(100), primary_key=True),  # the service's name, or freehold for these tables
+            Column("revision", String(20), nullable=False),  # the last that is done; empty: none
+            Column("steps_done", Integer),  # of the one after it; NULL while a fresh database is being made
+            self._time("changed_at"),
         )
 
     def _table(self, name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:

@@ -71,6 +71,11 @@ class Tx:
         """On whose behalf the transaction runs."""
         return self.context.user
 
+    @property
+    def wrote(self) -> bool:
+        """Whether it was told to write; a change of a row that it read is not among that."""
+        return self._wrote
+
     def now(self) -> datetime:
         """The time, from the injected clock, in UTC."""
         return self._host.clock.now()
@@ -78,6 +83,13 @@ class Tx:
     def use(self, kind: type[T]) -> T:
         """Settings or another provided thing, by its type."""
         return self._host.provided.use(kind)
+
+    async def flag(self, name: str) -> bool:
+        """Whether a feature flag of this service is on for the transaction's user; for nobody, only when it is for all.
+
+        Read at most once a second. Raises ConfigurationError for a flag that is not declared.
+        """
+        return await self._host.flags.is_on(name, self.user.id if self.user else None, self.connection)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -132,6 +144,10 @@ class Tx:
         """Insert a row now. Raises the problem `taken` when a unique key of it exists already."""
         self.add(row)
         await self.flush(taken=taken)
+
+    def is_duplicate(self, error: BaseException) -> bool:
+        """Whether the error says that a unique key exists already."""
+        return self._host.engine.is_duplicate(error)
 
     async def delete(self, row: object) -> None:
         """Delete a row that was read here."""

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from freehold.model.derived import Derived
     from freehold.model.messages import Query
     from freehold.model.service import Coalescing
     from freehold.model.view import Drift, View
     from freehold.runtime.host import Host
     from freehold.runtime.once import Once
+    from freehold.runtime.views import ViewReport
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -54,7 +56,7 @@ class Work:
 
     def as_service(self) -> Work:
         """The same service in its own name: on behalf of no user, with the rows of every tenant."""
-        return Work(self._host, guard=self._guard)
+        return Work(self._host, Context(writes=self.context.writes), guard=self._guard)
 
     def now(self) -> datetime:
         """The time, from the injected clock, in UTC."""
@@ -74,6 +76,8 @@ class Work:
         tx = Tx(self._host, self.context, readonly=readonly)
         if self._guard is not None:
             tx.on_open(self._guard)
+        if self.context.writes is not None:
+            self.context.writes.follow(tx, self._host.service.name)
         kept: Problem | None = None
         try:
             try:
@@ -131,7 +135,15 @@ class Work:
         """Ask another service. Raises the Problem that it answers, or Unavailable."""
         return await self._host.ask(query, Asking(self._host.service.name, self.context))
 
-    async def reconcile(self, view: View, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
+    async def rebuild(self, view: View | Derived) -> int:
+        """Read one of this service's views anew from its owners while it serves reads; how many rows were read.
+
+        Raises a 409 Problem `REBUILD_RUNNING` while another one runs, and what its owners answer with: then it goes on
+        where it was when it is called again.
+        """
+        return await self._host.views.rebuild(view.name)
+
+    async def reconcile(self, view: View | Derived, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
         """Compare one of this service's views with its owner's snapshot, and repair it.
 
         Rows are compared column by column, a page at a time. What the view has in a newer version stays, since its
@@ -139,7 +151,7 @@ class Work:
         meanwhile, go. Each row that is put right is counted in `reconciliation_drift_total` and logged by its id.
 
         Args:
-            view: a view with a `rebuild` query.
+            view: a view with a snapshot, or a derived one, whose rows are computed anew and compared.
             page: rows of the snapshot in one answer.
             grace: what changed at its owner so recently is not judged, since its event may be on its way. Where
                 versions are numbers, the snapshot says when in `updated_at`; without that, every row is judged.
@@ -154,6 +166,10 @@ class Work:
         """
         METRICS.drifted(self._host.service.name, check)
 
+    async def view_report(self, view: View | Derived) -> ViewReport:
+        """Where one of this service's views stands, how far behind it is, and its rows, which are counted."""
+        return await self._host.views.report(view.name)
+
     async def call(self, coalescing: Coalescing, argument: Any, *, once: Once | None = None) -> Any:
         """Make a coalesced call: decided together with others of its key, answered by itself.
 
@@ -162,4 +178,7 @@ class Work:
             argument: the call.
             once: the idempotency key it came with: a repeated call gets the first answer.
         """
-        return await self._host.coalescer(coalescing).call(argument, self.context, once)
+        answer = await self._host.coalescer(coalescing).call(argument, self.context, once)
+        if self.context.writes is not None:  # its batch runs in nobody's context
+            self.context.writes.add(self._host.service.name)
+        return answer

@@ -6,9 +6,11 @@ async with World(system) as world:
     assert world.published(OrderPlaced)
 """
 
+from freehold.inspect import verify
 from freehold.runtime.faultpoints import POINTS as FAULT_POINTS
 from freehold.testing.clock import ManualClock
 from freehold.testing.faults import Crash, crash_at
+from freehold.testing.sql import watch_sql
 from freehold.testing.world import World
 
-__all__ = ["FAULT_POINTS", "Crash", "ManualClock", "World", "crash_at"]
+__all__ = ["FAULT_POINTS", "Crash", "ManualClock", "World", "crash_at", "verify", "watch_sql"]

@@ -138,6 +138,11 @@ class World:
         await self.process.units[service].jobs.run_now(job)
         await self.settle()
 
+    async def set_flag(self, service: str, flag: str, setting: str) -> None:
+        """Set a feature flag of a service: `on`, `off`, `25%` or `user:ID`."""
+        host = self.process.units[service].host
+        await host.work().run(lambda tx: host.flags.set(flag, setting, tx))
+
     async def settle(self, *, deadline: float = DEADLINE) -> None:
         """Wait until every committed event is handled or parked, and every one that followed from it.
 

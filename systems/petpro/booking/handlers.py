@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, select
 
 from freehold import Tx
 from systems.petpro.auth.contract import UserDeactivated
+from systems.petpro.booking.catalogue import service_defined
 from systems.petpro.booking.declaration import booking
 from systems.petpro.booking.reservations import give_up, reservation_of
 from systems.petpro.booking.rules import instant
@@ -57,9 +58,10 @@ async def block_slots(event: ClinicUpdated, tx: Tx) -> None:
 async def follow_offering(event: ServiceUpdated, tx: Tx) -> None:
     """A service can be booked as long as its clinic offers it."""
     copy = await tx.get(OfferingRef, event.service_id)
+    service = await tx.get(ClinicService, event.service_id, lock=True)
+    if service is None or service.is_available == event.is_active:
+        return
     if copy is None or copy.version <= event.version:
-        await tx.execute(
-            update(ClinicService)
-            .where(ClinicService.id == event.service_id, ClinicService.is_available != event.is_active)
-            .values(is_available=event.is_active, version=ClinicService.version + 1, updated_at=tx.now())
-        )
+        service.is_available = event.is_active
+        service.touch(tx.now())
+        tx.publish(service_defined(service))

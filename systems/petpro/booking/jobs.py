@@ -14,7 +14,6 @@ from systems.petpro.booking.appointments import call_off, hold, status_changed
 from systems.petpro.booking.copies import COPIES
 from systems.petpro.booking.declaration import booking
 from systems.petpro.booking.finance import settle_due
-from systems.petpro.booking.metrics import DRIFT
 from systems.petpro.booking.money_tables import Payment
 from systems.petpro.booking.payments import give_back
 from systems.petpro.booking.reservations import expire_if_due, overdue
@@ -103,23 +102,23 @@ async def reconcile_seats(work: Work, settings: BookingSettings) -> None:
     today = work.now().date() - timedelta(days=1)  # the day before may be today at the clinic
     after: UUID | None = None
     while True:
-        page = partial(_compare_seats, today, after, settings.batch)
-        after = await work.run(page)
+        mended, after = await work.run(partial(_compare_seats, today, after, settings.batch))
+        for _ in range(mended):
+            work.drifted("slots.booked_count")
         if after is None:
             return
 
 
-async def _compare_seats(since: date, after: UUID | None, limit: int, tx: Tx) -> UUID | None:
-    """Compare a page of slots; the last one's id, or None at the end."""
+async def _compare_seats(since: date, after: UUID | None, limit: int, tx: Tx) -> tuple[int, UUID | None]:
+    """Compare a page of slots: how many were mended, and the last one's id, or None at the end."""
     wanted = select(Slot).where(Slot.slot_date >= since, *([] if after is None else [Slot.id > after]))
     slots = list(await tx.scalars(wanted.order_by(Slot.id).limit(limit).with_for_update()))
     held = await held_seats([slot.id for slot in slots], tx)
-    for slot in slots:
-        if slot.booked_count != held[slot.id]:
-            log.error("slot %s counts %s seats, and %s are held", slot.id, slot.booked_count, held[slot.id])
-            tx.on_commit(DRIFT.labels("booking", "seats").inc)
-            _mend(slot, held[slot.id], tx)
-    return slots[-1].id if len(slots) == limit else None
+    wrong = [slot for slot in slots if slot.booked_count != held[slot.id]]
+    for slot in wrong:
+        log.error("slot %s counts %s seats, and %s are held", slot.id, slot.booked_count, held[slot.id])
+        _mend(slot, held[slot.id], tx)
+    return len(wrong), slots[-1].id if len(slots) == limit else None
 
 
 def _mend(slot: Slot, held: int, tx: Tx) -> None:

@@ -7,4 +7,3 @@ from freehold import counter
 STUBBORN_REFUNDS = counter(
     "booking_refund_alerts", "Refunds that the gateway has refused ten times or more: alert when it grows"
 )
-DRIFT = counter("reconciliation_drift", "Differences that a reconciliation found and mended", "service", "check")

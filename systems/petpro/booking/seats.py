@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, select, union_all, update
 
 from freehold import Tx, not_found
 from systems.petpro.booking.slot_lists import SlotLists
@@ -62,18 +62,12 @@ def changed(slot: Slot, tx: Tx) -> None:
 async def held_seats(slot_ids: Sequence[UUID], tx: Tx) -> dict[UUID, int]:
     """The truth that `booked_count` must agree with: reservations without a booking yet, and bookings with a seat."""
     waiting = (
-        select(Reservation.slot_id, func.count())
+        select(Reservation.slot_id)
         .outerjoin(Booking, Booking.reservation_id == Reservation.id)
         .where(Reservation.slot_id.in_(slot_ids), Reservation.status == "pending", Booking.id.is_(None))
-        .group_by(Reservation.slot_id)
     )
-    booked = (
-        select(Booking.slot_id, func.count())
-        .where(Booking.slot_id.in_(slot_ids), Booking.holds_seat)
-        .group_by(Booking.slot_id)
-    )
-    held = dict.fromkeys(slot_ids, 0)
-    for statement in (waiting, booked):
-        for slot_id, count in await tx.execute(statement):
-            held[slot_id] += count
-    return held
+    booked = select(Booking.slot_id).where(Booking.slot_id.in_(slot_ids), Booking.holds_seat)
+    # In one statement: a reservation that becomes a booking meanwhile must not be counted as both.
+    holders = union_all(waiting, booked).subquery()
+    counted = select(holders.c.slot_id, func.count()).group_by(holders.c.slot_id)
+    return dict.fromkeys(slot_ids, 0) | {row[0]: row[1] for row in await tx.execute(counted)}

@@ -163,7 +163,7 @@ class Booking(Base):
     reschedule_count: Mapped[int] = mapped_column(SmallInteger, default=0)
     holds_seat: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
-    staff_id: Mapped[UUID | None] = soft_ref("clinic.staff.id", index=False)
+    staff_id: Mapped[UUID | None] = soft_ref("clinic.staff.id")
     starts_at: Mapped[datetime] = mapped_column(index=True)
     ends_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]

@@ -84,7 +84,7 @@ class MedicalRecord(Base):
     diagnosis: Mapped[str | None] = mapped_column(Text)
     treatment: Mapped[str | None] = mapped_column(Text)
     veterinarian_id: Mapped[UUID | None] = soft_ref("clinic.staff.id")
-    clinic_id: Mapped[UUID | None] = soft_ref("clinic.clinics.id", index=False)
+    clinic_id: Mapped[UUID | None] = soft_ref("clinic.clinics.id")
     """The clinic that wrote it; NULL: the owner, or an admin."""
     record_type: Mapped[str] = mapped_column(String(50))
     attachments: Mapped[list[Any]] = mapped_column(default=list)
@@ -136,7 +136,7 @@ class Vaccination(Base):
     administered_date: Mapped[date]
     expiry_date: Mapped[date | None] = mapped_column(index=True)
     administered_by: Mapped[UUID | None] = soft_ref("clinic.staff.id")
-    clinic_id: Mapped[UUID | None] = soft_ref("clinic.clinics.id", index=False)
+    clinic_id: Mapped[UUID | None] = soft_ref("clinic.clinics.id")
     """The clinic that wrote it; NULL: the owner, or an admin."""
     certificate_info: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]

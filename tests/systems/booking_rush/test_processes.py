@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from systems.booking_rush.booking.contract import BookingConfirmed
 from systems.booking_rush.booking.tables import Booking
 from systems.booking_rush.payment.contract import PaymentCompleted
 from systems.booking_rush.payment.tables import Payment
+from systems.booking_rush.system import system
 from tests import servers
 from tests.systems.booking_rush import (
     test_auth_sessions,
@@ -29,16 +31,33 @@ from tests.systems.booking_rush import (
 )
 from tests.systems.booking_rush.catalogue import ABROAD, HOME, Person, problem
 from tests.systems.booking_rush.lining import Lining
-from tests.systems.booking_rush.site_of_processes import DEPLOYMENTS, ON_REDIS, Site, open_site
 from tests.systems.booking_rush.stage import Seats
 from tests.systems.booking_rush.test_scenarios_inventory import (
     DRIFTED,
     OVERSOLD,
     redis_is_lost_under_load,
 )
-from tests.systems.booking_rush.world_of_processes import WorldOfProcesses
+from tests.systems.site_of_processes import Plan, Site, open_site
+from tests.systems.world_of_processes import WorldOfProcesses
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+DEPLOYMENTS = ("kafka", "rabbitmq")
+ON_REDIS = ("kafka",)
+
+
+def settings(folder: Path) -> Mapping[str, object]:
+    """Cheap passwords, and a simulated gateway that its tests can look into."""
+    return {
+        "SERVICES__AUTH__SETTINGS__PASSWORD_TIME_COST": 1,
+        "SERVICES__AUTH__SETTINGS__PASSWORD_MEMORY_KIB": 8,
+        "SERVICES__AUTH__SETTINGS__PASSWORD_PARALLELISM": 1,
+        "SERVICES__BOOKING__SETTINGS__QUEUE_LINE_SECONDS": 0.02,
+        "SERVICES__PAYMENT__SETTINGS__SIM_STATE_FILE": folder / "gateway.sqlite",
+        "SERVICES__PAYMENT__SETTINGS__SIM_ASYNC_DELAY_MS": 11 * 60_000,  # beyond any hold
+    }
+
+
+PLAN = Plan(system, settings, on_mariadb={"rabbitmq": ("ticket",)}, on_redis=ON_REDIS)
 OTHERWISE = {
     "test_scenario_4_what_was_paid_in_time_is_confirmed_though_the_hold_ended_since": (
         "below: who asks by hand comes too late, for the saga confirms a paid booking within milliseconds"
@@ -93,7 +112,7 @@ class StageOfProcesses(Lining):
 
 @pytest.fixture(scope="module", params=DEPLOYMENTS)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with open_site(request.param, tmp_path_factory.mktemp(request.param)) as opened:
+    with open_site(PLAN, request.param, tmp_path_factory.mktemp(request.param)) as opened:
         yield opened
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.systems.petpro.booking_stage import Bookings, open_bookings
 from tests.systems.petpro.stage import Stage, open_stage
 
 
@@ -23,3 +24,20 @@ async def stage(running: Stage) -> AsyncIterator[Stage]:
     await running.empty()
     yield running
     assert await running.dead_letters() == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def booking_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bookings]:
+    """The system of this module, with a gateway that does what it is told."""
+    async with open_bookings(tmp_path_factory.mktemp("petpro")) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def play(booking_house: Bookings) -> AsyncIterator[Bookings]:
+    """That system without rows; at the end the books agree, and no event is left that nobody could handle."""
+    await booking_house.stage.empty()
+    booking_house.gateway.forget()
+    yield booking_house
+    assert await booking_house.stage.dead_letters() == []
+    await booking_house.check_books()

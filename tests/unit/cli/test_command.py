@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.cli.conftest import Freehold
 
-HEAVY = ("fastapi", "sqlalchemy", "pydantic", "rich", "uvicorn", "asyncio")
+HEAVY = ("fastapi", "sqlalchemy", "pydantic", "rich", "uvicorn", "asyncio", "sqlglot")
 COMMANDS = [
     ["run"],
     ["check"],

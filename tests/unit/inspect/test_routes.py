@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+import pytest
+from annotated_types import Lt
+from fastapi import Query as Query_
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from freehold import Portable, Query, Service, System, Tx, internal, public, user
+from freehold import Listing, Paging, Portable, Query, Service, System, Tx, internal, public, user
 from freehold.inspect import Violation, check
 
 
@@ -91,3 +96,64 @@ def test_a_resource_and_a_public_answer_are_routes_as_well() -> None:
     found = only(notes)
 
     assert (found.code, found.where) == ("FH071", "notes GET /api/v1/notes/{note_id}")
+
+
+class Rows(BaseModel):
+    data: list[str]
+
+
+class Bounded(BaseModel):
+    limit: int = Field(default=20, le=100)
+
+
+class Unbounded(BaseModel):
+    limit: int = 20
+
+
+async def plain() -> list[str]: ...  # type: ignore[empty-body]
+
+
+async def in_data() -> Rows: ...  # type: ignore[empty-body]
+
+
+async def no_largest(limit: int = 10) -> Sequence[str]: ...  # type: ignore[empty-body]
+
+
+async def no_largest_field(query: Annotated[Unbounded, Query_()]) -> Listing[str]: ...  # type: ignore[empty-body]
+
+
+async def paged(query: Annotated[Paging, Query_()]) -> Listing[str]: ...  # type: ignore[empty-body]
+
+
+async def largest(limit: Annotated[int, Query_(le=100)] = 10) -> list[str]: ...  # type: ignore[empty-body]
+
+
+async def largest_below(per_page: Annotated[int, Lt(100)] = 10) -> tuple[str, ...]: ...  # type: ignore[empty-body]
+
+
+async def choice(limit: Literal[10, 20] = 10) -> list[str]: ...  # type: ignore[empty-body]
+
+
+async def by_field(query: Annotated[Bounded, Query_()]) -> Rows: ...  # type: ignore[empty-body]
+
+
+async def no_list() -> dict[str, str]: ...  # type: ignore[empty-body]
+
+
+@pytest.mark.parametrize("handler", [plain, in_data, no_largest, no_largest_field])
+def test_a_list_that_nothing_bounds(handler: Callable[..., Any]) -> None:
+    notes = Service("notes")
+    notes.get("/notes", access=user)(handler)
+
+    found = only(notes)
+
+    assert (found.code, found.severity, found.where) == ("FH072", "warning", "notes GET /api/v1/notes")
+
+
+@pytest.mark.parametrize("handler", [paged, largest, largest_below, choice, by_field, no_list])
+def test_a_list_with_a_largest_size(handler: Callable[..., Any]) -> None:
+    notes = Service("notes")
+    notes.get("/notes", access=user)(handler)
+    notes.post("/notes", access=user)(plain)  # what is written is as long as what was sent
+
+    assert clean(notes)

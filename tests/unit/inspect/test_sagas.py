@@ -140,3 +140,27 @@ def test_the_last_command_may_be_carried_out_after_its_timeout() -> None:
     [found] = violations(reserving(undo=None))
 
     assert (found.code, found.severity) == ("FH064", "warning")
+
+
+def test_a_step_waits_for_what_another_service_publishes() -> None:
+    [found] = violations(reserving(ok=Placed), Step("confirm", do=local))
+
+    assert (found.code, found.where) == ("FH065", "orders saga checkout, step 'confirm'")
+    assert "the longest is reserve: sent, reserve: failed, reserve: turned back, compensated" in found.message
+
+
+def test_a_saga_that_can_go_nowhere_tells_the_way_there() -> None:
+    found = violations(Step("open", do=local, undo=local), reserving(ok=Placed, fail=Placed, timeout=None))
+
+    assert [each.code for each in found] == ["FH063", "FH066"]
+    assert found[1].where == "orders saga checkout, step 'reserve'"
+    assert "after open: done, reserve: sent" in found[1].message
+
+
+def test_a_signal_may_come_from_anywhere() -> None:
+    assert codes(Step("approval", ok=Reserved, fail=Rejected, timeout="1d"), Step("confirm", do=local)) == []
+
+
+def test_an_undo_is_confirmed_by_whoever_undoes() -> None:
+    assert codes(reserving(undone=Placed), Step("confirm", do=local)) == ["FH067"]
+    assert codes(reserving(undone=Rejected), Step("confirm", do=local)) == []

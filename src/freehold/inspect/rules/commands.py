@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
-from functools import reduce
-from typing import Any
 
 from freehold.inspect.finding import Finding, Rule
 from freehold.inspect.source import Module
@@ -40,22 +37,11 @@ def command_without_handler(survey: Survey) -> Iterator[Finding]:
 
 def _made(module: Module) -> Iterator[tuple[ast.Call, type[Command]]]:
     """Each place where the file makes a command, as `tx.send(Command(…))` does, by a name that it imported."""
-    names = getattr(sys.modules.get(module.name), "__dict__", {})
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call):
-            made = _named(node.func, names)
+            made = module.value(node.func)
             if isinstance(made, type) and issubclass(made, Command) and hasattr(made, "__message__"):
                 yield node, made
-
-
-def _named(node: ast.expr, names: dict[str, Any]) -> Any:
-    """What `name` or `module.name` stands for; None where that is not known."""
-    path: list[str] = []
-    while isinstance(node, ast.Attribute):
-        path.insert(0, node.attr)
-        node = node.value
-    first = names.get(node.id) if isinstance(node, ast.Name) else None
-    return reduce(lambda found, name: getattr(found, name, None), path, first)
 
 
 def command_with_two_handlers(survey: Survey) -> Iterator[Finding]:

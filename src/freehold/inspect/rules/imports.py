@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from freehold.inspect.finding import Finding, Rule
-from freehold.inspect.source import Module
+from freehold.inspect.source import Module, called
 from freehold.inspect.survey import Survey
 
 
@@ -62,9 +62,7 @@ def _origin(module: Module, node: ast.ImportFrom) -> str:
 
 
 def _imported_at_run_time(node: ast.Call) -> str | None:
-    function = node.func
-    called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    if called not in ("import_module", "__import__") or not node.args:
+    if called(node) not in ("import_module", "__import__") or not node.args:
         return None
     first = node.args[0]
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None

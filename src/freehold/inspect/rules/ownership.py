@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from freehold.inspect.finding import Finding, Rule
+from freehold.inspect.sql_text import sql_texts
 from freehold.inspect.survey import Survey
 from freehold.model.service import FRAMEWORK_TABLES, Service
+from freehold.observe.sql_tables import DIALECTS
 
 
 def table_owned_twice(survey: Survey) -> Iterator[Finding]:
@@ -50,6 +53,24 @@ def toolkit_table_declared(survey: Survey) -> Iterator[Finding]:
             )
 
 
+def foreign_table_in_sql(survey: Survey) -> Iterator[Finding]:
+    dialects = tuple(DIALECTS.values())
+    files = {service.name: list(survey.source.modules(service)) for service in survey.services}
+    shared = Counter(module.path for modules in files.values() for module in modules)
+    for service in survey.services:
+        for module in files[service.name]:
+            if shared[module.path] > 1:
+                continue  # nobody can tell whose statement it is
+            for sql in sql_texts(module):
+                for owner, table in survey.owners.foreign(service.name, sql.text, dialects):
+                    yield Finding(
+                        module.name,
+                        f"has SQL that names {table}, a table of {owner}",
+                        f"Ask {owner}, or keep a view of its rows in {service.name}",
+                        module.place(sql.node),
+                    )
+
+
 RULES = (
     Rule("FH001", "table-owned-twice", "error", "A table belongs to one service.", table_owned_twice),
     Rule("FH002", "database-of-two", "error", "A database belongs to one service.", database_of_two),
@@ -59,5 +80,12 @@ RULES = (
         "error",
         "A service's tables leave the toolkit's names free.",
         toolkit_table_declared,
+    ),
+    Rule(
+        "FH004",
+        "foreign-table-in-sql",
+        "error",
+        "SQL text names tables of its own service only.",
+        foreign_table_in_sql,
     ),
 )

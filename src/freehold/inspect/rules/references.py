@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey
+from sqlalchemy import Column, ForeignKey, UniqueConstraint
 
 from freehold.inspect.finding import Finding, Rule
 from freehold.inspect.survey import Survey
@@ -66,6 +66,24 @@ def soft_ref_type_differs(survey: Survey) -> Iterator[Finding]:
             )
 
 
+def soft_ref_not_indexed(survey: Survey) -> Iterator[Finding]:
+    for service, column, soft in _soft_refs(survey):
+        if not _leads_an_index(column):
+            yield Finding(
+                _name(service, column),
+                f"refers to {soft.target} and leads no index",
+                "Leave index=False out, or give the table an index that begins with it",
+                survey.place_of_column(service, column),
+            )
+
+
+def _leads_an_index(column: Column[Any]) -> bool:
+    table = column.table
+    unique = [constraint for constraint in table.constraints if isinstance(constraint, UniqueConstraint)]
+    keys = [table.primary_key.columns, *(index.columns for index in table.indexes), *(each.columns for each in unique)]
+    return any(next(iter(columns), None) is column for columns in keys)
+
+
 def _foreign_keys(survey: Survey) -> Iterator[tuple[Service, Column[Any], ForeignKey]]:
     for service, table in survey.tables():
         for column in table.columns:
@@ -114,5 +132,12 @@ RULES = (
     ),
     Rule(
         "FH013", "foreign-key-to-nowhere", "error", "A foreign key points to a column there is.", foreign_key_to_nowhere
+    ),
+    Rule(
+        "FH014",
+        "soft-ref-not-indexed",
+        "warning",
+        "A soft reference leads an index.",
+        soft_ref_not_indexed,
     ),
 )

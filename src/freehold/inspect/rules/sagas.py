@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from freehold.inspect.finding import Finding, Rule
 from freehold.inspect.survey import Survey
+from freehold.model.messages import Event
 from freehold.model.saga import Saga, Step, is_command
 from freehold.model.service import Service
+from freehold.runtime.saga_paths import Walk, walk
 
 
 def step_without_undo(survey: Survey) -> Iterator[Finding]:
@@ -81,6 +84,58 @@ def timed_out_step_without_undo(survey: Survey) -> Iterator[Finding]:
                 )
 
 
+def step_never_reached(survey: Survey) -> Iterator[Finding]:
+    for service, saga, walked in _doubtful(survey):
+        missed = next((step for step in saga.steps if step.name not in walked.reached), None)
+        if missed is not None and not walked.stops:  # a saga that stops has told why, by its own rule
+            way = max((outcome.path for outcome in walked.outcomes), key=len)
+            yield Finding(
+                _name(service, saga, missed),
+                f"is reached on no way through the saga; the longest is {', '.join(way)}",
+                "Let the steps before it wait for what the service that does them publishes",
+                survey.source.of_call("Step", missed.name, service),
+            )
+
+
+def saga_stops(survey: Survey) -> Iterator[Finding]:
+    for service, saga, walked in _doubtful(survey):
+        for stop in walked.stops:
+            way = ", ".join(stop.path)
+            yield Finding(
+                f"{service.name} saga {saga.name}, step {stop.step!r}",
+                f"waits for ever for an answer that cannot come{f', after {way}' if way else ''}",
+                "Wait for what the service that does the step publishes, and give it timeout=…",
+                survey.source.of_call("Step", stop.step, service),
+            )
+
+
+def undo_never_confirmed(survey: Survey) -> Iterator[Finding]:
+    for service, saga in survey.sagas():
+        for step in saga.steps:
+            if step.undone is not None and not _can_come(survey, step, step.undone):
+                yield Finding(
+                    _name(service, saga, step),
+                    f"is undone when {step.undone.__message__.name} comes, which the service that undoes it does not "
+                    "publish: every such saga will need attention",
+                    "Wait for what that service publishes, or leave undone= out",
+                    survey.source.of_call("Step", step.name, service),
+                )
+
+
+def _doubtful(survey: Survey) -> Iterator[tuple[Service, Saga, Walk]]:
+    """The sagas with an answer that cannot come, and all their ways: where all can, success leads to every step."""
+    for service, saga in survey.sagas():
+        answers = [(step, event) for step in saga.steps for event in (step.ok, step.fail) if event is not None]
+        if not all(_can_come(survey, *answer) for answer in answers):
+            yield service, saga, walk(saga, can_come=partial(_can_come, survey))
+
+
+def _can_come(survey: Survey, step: Step, event: type[Event]) -> bool:
+    """A command is answered by the service that carries it out; a signal may come from anywhere."""
+    action = step.undo if event is step.undone else step.do
+    return not is_command(action) or survey.can_answer(action, event)
+
+
 def _can_fail(step: Step, saga: Saga) -> bool:
     """Whether the step can turn the saga back: a local function may raise, the others are refused or time out."""
     timed = step.timeout is not None or saga.deadline is not None
@@ -120,5 +175,20 @@ RULES = (
         "warning",
         "A command that can time out can be undone.",
         timed_out_step_without_undo,
+    ),
+    Rule(
+        "FH065",
+        "step-never-reached",
+        "error",
+        "Every step of a saga is reached on some way through it.",
+        step_never_reached,
+    ),
+    Rule("FH066", "saga-stops", "error", "A saga never waits for an answer that cannot come.", saga_stops),
+    Rule(
+        "FH067",
+        "undo-never-confirmed",
+        "error",
+        "The service that undoes a step publishes what confirms it.",
+        undo_never_confirmed,
     ),
 )

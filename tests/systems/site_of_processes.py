@@ -1,4 +1,4 @@
-"""Booking Rush as its users run it: `freehold up`, a process for each service, a database for each, a real broker."""
+"""A system as its users run it: `freehold up`, a process for each service, a database for each, a real broker."""
 
 from __future__ import annotations
 
@@ -17,23 +17,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from freehold import System
 from freehold.model.topology import Topology
 from freehold.testing.clock import START, SharedClock
-from systems.booking_rush.system import system
 from tests import servers
 from tests.buses import BROKERS
 from tests.databases import Databases
 
 R = TypeVar("R")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 FREEHOLD = Path(sys.executable).parent / "freehold"
 START_SECONDS = 180.0
-DEPLOYMENTS = ("kafka", "rabbitmq")
-"""Sections of the repository's own freehold.toml."""
-ON_MARIADB = {"rabbitmq": ("ticket",)}
-"""Which services of a deployment chose another engine than the others."""
-ON_REDIS = ("kafka",)
-"""Where processes share a store; elsewhere each has one in its memory."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run.
+
+    Args:
+        system: this one.
+        settings: what its tests set beside the repository's own freehold.toml, from the folder for the site's files.
+        on_mariadb: by deployment, which services have chosen another engine than the others.
+        on_redis: the deployments whose processes share a store; elsewhere each has one in its memory.
+    """
+
+    system: System
+    settings: Callable[[Path], Mapping[str, object]] = lambda folder: {}
+    on_mariadb: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    on_redis: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What its gateway is announced as."""
+        return self.system.title or self.system.name
 
 
 @dataclass
@@ -41,12 +57,14 @@ class Site:
     """A running `freehold up`.
 
     Args:
+        plan: of what.
         deployment: the section of freehold.toml.
         folder: what it keeps, and the books of the simulated gateway.
         databases: the address of each service's own.
         bus: the broker's address.
     """
 
+    plan: Plan
     deployment: str
     folder: Path
     databases: Mapping[str, str] = field(repr=False)
@@ -62,7 +80,7 @@ class Site:
     @property
     def has_redis(self) -> bool:
         """Whether its store is one that can be flushed."""
-        return self.deployment in ON_REDIS
+        return self.deployment in self.plan.on_redis
 
     @property
     def environment(self) -> dict[str, str]:
@@ -71,14 +89,9 @@ class Site:
             "DATA": str(self.folder / "home"),
             "BUS": self.bus,
             "STORE": servers.redis().url if self.has_redis else "memory://",
-            "RATE_LIMITS": "false",  # all buyers of a test have one address
+            "RATE_LIMITS": "false",  # all clients of a test have one address
             "TEST_CLOCK": str(self.folder / "clock"),
-            "SERVICES__AUTH__SETTINGS__PASSWORD_TIME_COST": "1",
-            "SERVICES__AUTH__SETTINGS__PASSWORD_MEMORY_KIB": "8",
-            "SERVICES__AUTH__SETTINGS__PASSWORD_PARALLELISM": "1",
-            "SERVICES__BOOKING__SETTINGS__QUEUE_LINE_SECONDS": "0.02",
-            "SERVICES__PAYMENT__SETTINGS__SIM_STATE_FILE": str(self.folder / "gateway.sqlite"),
-            "SERVICES__PAYMENT__SETTINGS__SIM_ASYNC_DELAY_MS": str(11 * 60_000),  # beyond any hold
+            **{name: str(value) for name, value in self.plan.settings(self.folder).items()},
             **{f"SERVICES__{service.upper()}__DATABASE": url for service, url in self.databases.items()},
         }
         return {f"FREEHOLD_{key}": value for key, value in settings.items()}
@@ -87,13 +100,13 @@ class Site:
         """Start the command a user would start, and wait until the gateway and all behind it are ready."""
         others = {key: value for key, value in os.environ.items() if not key.startswith("FREEHOLD_")}
         self._process = subprocess.Popen(
-            [FREEHOLD, "up", "booking_rush", "--deploy", self.deployment, "--port", "0"],
+            [FREEHOLD, "up", self.plan.system.name, "--deploy", self.deployment, "--port", "0"],
             cwd=ROOT, env=others | self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         with self._heard:
-            told = self._heard.wait_for(lambda: "Booking Rush" in self.addresses or self._ended, START_SECONDS)
+            told = self._heard.wait_for(lambda: self.plan.title in self.addresses or self._ended, START_SECONDS)
         assert told, f"not ready after {START_SECONDS:g} s:\n" + "\n".join(self.lines[-50:])
         assert not self._ended, "it ended:\n" + "\n".join(self.lines[-50:])
 
@@ -123,7 +136,7 @@ class Site:
     def _pid_of(self, service: str) -> int:
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         arguments = {int(pid): Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in children}
-        return next(pid for pid, given in arguments.items() if ["booking_rush", service] == given[4:6])
+        return next(pid for pid, given in arguments.items() if [self.plan.system.name, service] == given[4:6])
 
     def stop(self) -> None:
         """As Ctrl-C does it."""
@@ -140,20 +153,19 @@ class Site:
 
 
 @contextmanager
-def open_site(deployment: str, folder: Path) -> Iterator[Site]:
-    """Booking Rush on databases and topics of its own, which go in the end."""
-    broker, topology = BROKERS[deployment], Topology.of(system)
+def open_site(plan: Plan, deployment: str, folder: Path) -> Iterator[Site]:
+    """The system on databases and topics of its own, which go in the end."""
+    broker, topology = BROKERS[deployment], Topology.of(plan.system)
+    on_mariadb = plan.on_mariadb.get(deployment, ())
     bus = broker.alone(broker.url(), topology)
     postgres = Databases("postgres-databases", folder, servers.postgres_admin_url())
-    mariadb = Databases("mariadb", folder, servers.mariadb_admin_url() if deployment in ON_MARIADB else None)
+    mariadb = Databases("mariadb", folder, servers.mariadb_admin_url() if on_mariadb else None)
 
     async def addresses() -> dict[str, str]:
         await broker.forget(bus, topology)  # what a run left behind that was killed
         return {
-            service.name: await (mariadb if service.name in ON_MARIADB.get(deployment, ()) else postgres).url(
-                service.name
-            )
-            for service in system.services
+            service.name: await (mariadb if service.name in on_mariadb else postgres).url(service.name)
+            for service in plan.system.services
         }
 
     async def forget() -> None:
@@ -162,7 +174,7 @@ def open_site(deployment: str, folder: Path) -> Iterator[Site]:
         await broker.forget(bus, topology)
 
     try:
-        site = Site(deployment, folder, _apart(addresses), bus)
+        site = Site(plan, deployment, folder, _apart(addresses), bus)
         try:
             site.start()
             yield site

@@ -29,8 +29,7 @@ from freehold.runtime.host import Host
 from freehold.runtime.views import Views
 from freehold.runtime.work import Work
 from freehold.stores import open_store
-from systems.booking_rush.system import system
-from tests.systems.booking_rush.site_of_processes import ROOT, Site
+from tests.systems.site_of_processes import ROOT, Site
 
 DEADLINE = 90.0
 LOOK = 0.05
@@ -46,36 +45,36 @@ class WorldOfProcesses:
     Time goes on, and jobs, deadlines and retries run by themselves: `run_due` waits until they have.
     """
 
-    system = system
-
     def __init__(self, site: Site) -> None:
         self.site = site
+        self.system = site.plan.system
         self.clock = site.clock
         self._hosts: dict[str, Host] = {}
         self._stack = AsyncExitStack()
         self._since = self.clock.now() - LONGEST_TRANSACTION
 
     async def __aenter__(self) -> Self:
-        deployment = read(system, self.site.deployment, folder=ROOT, environment=self.site.environment)
-        folder = data_folder(system, deployment)
-        identities = Identities.open(system, folder, self.clock)
-        store = await self._stack.enter_async_context(open_store(deployment.store, system.name))
-        for service in system.services:
+        deployment = read(self.system, self.site.deployment, folder=ROOT, environment=self.site.environment)
+        folder = data_folder(self.system, deployment)
+        identities = Identities.open(self.system, folder, self.clock)
+        store = await self._stack.enter_async_context(open_store(deployment.store, self.system.name))
+        for service in self.system.services:
             own = {
                 **read_settings(service, deployment),
                 **identities.given(service.name),
                 **store.shelf(service.name).given(),
             }
             engine = open_engine(deployment.service(service.name).database)
-            host = Host(system, service, engine, clock=self.clock, given={**own, DataFolder: DataFolder(folder)})
+            host = Host(self.system, service, engine, clock=self.clock, given={**own, DataFolder: DataFolder(folder)})
             self._hosts[service.name] = host
             self._stack.push_async_callback(host.close)
         # The gateway closes connections that were idle for a while, and nobody repeats a POST.
         limits = httpx.Limits(max_connections=600, keepalive_expiry=2)
         self.http = await self._stack.enter_async_context(
-            httpx.AsyncClient(base_url=self.site.addresses["Booking Rush"], limits=limits, timeout=DEADLINE)
+            httpx.AsyncClient(base_url=self.site.addresses[self.site.plan.title], limits=limits, timeout=DEADLINE)
         )
-        self._tokens: TokenIssuer = identities.given("auth")[TokenIssuer]
+        assert self.system.auth is not None
+        self._tokens: TokenIssuer = identities.given(self.system.auth)[TokenIssuer]
         return self
 
     async def __aexit__(
@@ -104,7 +103,11 @@ class WorldOfProcesses:
     ) -> dict[str, str]:
         """Headers of a request by this user, with a token as the auth service signs them."""
         user = User(uuid7() if id is None else id, email, frozenset(roles), frozenset(permissions), tenant_id)
-        return {"Authorization": f"Bearer {self._tokens.issue(user)}"}
+        return {"Authorization": f"Bearer {self.token(user)}"}
+
+    def token(self, user: User) -> str:
+        """An access token for this user, as the auth service would issue it."""
+        return self._tokens.issue(user)
 
     async def advance(self, **parts: float) -> None:
         """Move the clock by `timedelta(**parts)` and wait until what is due by then has run and settled."""
@@ -144,7 +147,7 @@ class WorldOfProcesses:
             for handler in _handlers(host)
             if event.type in _types(handler)
         ]
-        bus = open_bus(self.site.bus, Topology.of(system))
+        bus = open_bus(self.site.bus, Topology.of(self.system))
         try:
             for _ in range(times):
                 before = await self._handled(consumers)
