@@ -165,7 +165,7 @@ class Stage:
     async def dead_letters(self) -> list[str]:
         """What nobody could handle, in any service."""
         found = []
-        for name in self.world.process.units:
+        for name in (service.name for service in self.world.system.services):
             host = self.host(name)
             for table in (host.tables.dead_letters, host.tables.parked):
                 async with host.engine.read() as connection:
