@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -253,11 +253,11 @@ class Bookings:
 
 
 @asynccontextmanager
-async def open_bookings(folder: Path) -> AsyncIterator[Bookings]:
-    """Booking and the services that it lives with, and one fake gateway."""
+async def open_bookings(folder: Path, databases: Mapping[str, str] | None = None) -> AsyncIterator[Bookings]:
+    """Booking and the services that it lives with, and one fake gateway; `databases` are addresses of some."""
     gateway = FakeGateway("the gateway's secret")
     given: dict[type[Any], Any] = {AuthSettings: FAST, PaymentGateway: gateway, BookingSettings: AT_ONCE}
-    async with World(SYSTEM, given=given, folder=folder) as world:
+    async with World(SYSTEM, databases=databases, given=given, folder=folder) as world:
         yield Bookings(Stage(world), gateway)
 
 
