@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from freehold.model.columns import TimeTz as TimeTz
     from freehold.model.columns import UtcDateTime as UtcDateTime
     from freehold.model.columns import round_money as round_money
+    from freehold.model.derived import Derived as Derived
     from freehold.model.errors import ConfigurationError as ConfigurationError
     from freehold.model.errors import DeclarationError as DeclarationError
     from freehold.model.errors import Unavailable as Unavailable
@@ -146,6 +147,7 @@ _ROOMS = {
     "model.service": "Retry Service",
     "model.soft_refs": "soft_ref",
     "model.system": "Gateway QueuePass RateLimit System",
+    "model.derived": "Derived",
     "model.view": "Change Drift View",
     "observe.metrics": "counter gauge",
     "runtime.bulk": "BulkInsert",

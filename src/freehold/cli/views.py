@@ -11,6 +11,7 @@ import typer
 from freehold.cli.output import AsJson, print_json, print_line, print_table
 from freehold.cli.service import open_services
 from freehold.cli.systems import DeployName, SystemName, find_system
+from freehold.model.derived import Derived
 from freehold.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -79,21 +80,25 @@ async def _list(system: System, deploy: str) -> dict[str, ViewReport]:
     reports: dict[str, ViewReport] = {}
     async with open_services(system, names, deploy) as hosts:
         for name, host in hosts.items():
-            for view in host.service.views:
+            for view in host.service.every_view():
                 reports[f"{name}.{view.name}"] = await host.views.report(view.name)
     return reports
 
 
 async def _rebuild(system: System, chosen: str, deploy: str) -> int:
     service, view = _find(system, chosen)
-    owner = system.answerer(view.rebuild) if view.rebuild is not None else None
-    async with open_services(system, [service, *([owner.name] if owner else [])], deploy) as hosts:
+    sources = list(view.followed) if isinstance(view, Derived) else [view]
+    answerers = [system.answerer(query) for source in sources for query in source.snapshots]
+    owners = {owner.name for owner in answerers if owner is not None}
+    async with open_services(system, [service, *sorted(owners - {service})], deploy) as hosts:
         return await hosts[service].views.rebuild(view.name)
 
 
-def _find(system: System, chosen: str) -> tuple[str, View]:
+def _find(system: System, chosen: str) -> tuple[str, View | Derived]:
     known = {
-        f"{service.name}.{view.name}": (service.name, view) for service in system.services for view in service.views
+        f"{service.name}.{view.name}": (service.name, view)
+        for service in system.services
+        for view in service.every_view()
     }
     if chosen not in known:
         has = f"It has: {', '.join(known)}" if known else "Declare one with service.view(View(…))"

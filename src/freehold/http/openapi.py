@@ -16,8 +16,15 @@ from freehold.model.service import Service
 from freehold.model.system import System
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
-_SERVER_SENT = {"schema": {"type": "string", "description": "Server-sent events; the data of each is JSON."}}
-"""OpenAPI 3.1 cannot say what each event of a stream is."""
+_SERVER_SENT = {
+    "schema": {
+        "type": "object",
+        "description": "Each event of the stream.",
+        "properties": {"event": {"type": "string"}, "data": {"type": "string", "contentMediaType": "application/json"}},
+        "required": ["event", "data"],
+    }
+}
+"""OpenAPI 3.1 has no `itemSchema` yet: its `schema` of a stream describes each event."""
 _SCHEMES = {
     "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "service": {"type": "apiKey", "in": "header", "name": "X-Service-Token"},

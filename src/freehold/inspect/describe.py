@@ -7,10 +7,12 @@ from typing import Any
 from freehold.inspect.shapes import fields, shape
 from freehold.inspect.survey import Survey
 from freehold.inspect.tables import describe_table
+from freehold.model.derived import Derived
 from freehold.model.messages import Command, Event, Message, Query
 from freehold.model.saga import Saga, Step, is_command
 from freehold.model.service import FRAMEWORK_TABLES, Service
 from freehold.model.system import System
+from freehold.model.view import View
 
 
 def describe(system: System) -> dict[str, Any]:
@@ -25,19 +27,32 @@ def describe(system: System) -> dict[str, Any]:
         "commands": _commands(survey),
         "queries": _queries(survey),
         "sagas": [_saga(service, saga) for service, saga in system.sagas()],
-        "views": [
-            {
-                "name": view.name,
-                "service": service.name,
-                "table": view.table.__tablename__,
-                "key": list(view.key),
-                "sources": [event.__message__.name for event in view.sources],
-                "rebuild": _query_name(survey, view.rebuild) if view.rebuild else None,
-                "one": _query_name(survey, view.one) if view.one else None,
-            }
-            for service in system.services
-            for view in service.views
-        ],
+        "views": [_view(survey, service, view) for service in system.services for view in service.views]
+        + [_derived(service, view) for service in system.services for view in service.derived],
+    }
+
+
+def _view(survey: Survey, service: Service, view: View) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "service": service.name,
+        "table": view.table.__tablename__,
+        "key": list(view.key),
+        "sources": [event.__message__.name for event in view.sources],
+        "rebuild": [_query_name(survey, query) for query in view.snapshots],
+        "one": _query_name(survey, view.one) if view.one else None,
+    }
+
+
+def _derived(service: Service, view: Derived) -> dict[str, Any]:
+    events = dict.fromkeys(event.__message__.name for source in view.followed for event in source.sources)
+    return {
+        "name": view.name,
+        "service": service.name,
+        "table": view.table.__tablename__,
+        "key": [view.key],
+        "sources": list(events),
+        "follows": [source.name for source in view.followed],
     }
 
 

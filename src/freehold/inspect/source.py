@@ -138,7 +138,7 @@ def _declaring_modules(service: Service) -> dict[str, None]:
         *(job.function for job in service.jobs),
         *(coalescing.function for coalescing in service.coalescings),
         *service.provided.values(),
-        *(view.table for view in service.views),
+        *(view.table for view in service.every_view()),
     ]
     modules = dict.fromkeys(thing.__module__ for thing in declared)
     return {name: None for name in modules if name.split(".")[0] != "freehold"}

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import MetaData
 
 from freehold.model.access import Access, internal
+from freehold.model.derived import Derived
 from freehold.model.errors import DeclarationError
 from freehold.model.flags import Flag
 from freehold.model.messages import NAME, Command, Event, Message, Query
@@ -20,6 +21,7 @@ from freehold.model.saga import Saga, duration
 from freehold.model.view import View
 
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V", View, Derived)
 FRAMEWORK_TABLES = (
     "outbox_events", "delayed_events", "consumed_events", "parked_events", "dead_letters", "leases", "scheduled_jobs",
     "idempotency_records", "saga_instances", "saga_transitions", "view_states", "feature_flags", "audit_logs",
@@ -114,6 +116,7 @@ class Service:
     jobs: list[Job] = field(default_factory=list, init=False)
     sagas: list[Saga] = field(default_factory=list, init=False)
     views: list[View] = field(default_factory=list, init=False)
+    derived: list[Derived] = field(default_factory=list, init=False)
     coalescings: list[Coalescing] = field(default_factory=list, init=False)
     provided: dict[type[Any], Callable[..., Any]] = field(default_factory=dict, init=False)
     fallbacks: dict[type[Query[Any]], Callable[..., Any]] = field(default_factory=dict, init=False)
@@ -354,10 +357,14 @@ class Service:
         self.sagas.append(saga)
         return saga
 
-    def view(self, view: View) -> View:
-        """This service keeps the view."""
-        self.views.append(view)
+    def view(self, view: V) -> V:
+        """This service keeps the view, or computes it from its others."""
+        self.derived.append(view) if isinstance(view, Derived) else self.views.append(view)
         return view
+
+    def every_view(self) -> list[View | Derived]:
+        """Those kept from events, then those computed from them."""
+        return [*self.views, *self.derived]
 
     def provide(self, function: F) -> F:
         """Make something that handlers get by its type, once per process: settings and a Clock come in by type.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -34,12 +34,15 @@ class Change:
     where: Row | None = None
 
 
+Changes = Change | Sequence[Change] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
     """What a reconciliation found.
 
     Args:
-        checked: rows that the owner told.
+        checked: rows that the owner told, or that were computed anew.
         repaired: by check, rows that were put right: `missing` ones, those `behind` their owner, those that are of the
             owner's version and yet `different`, and `surplus` ones, which the owner does not have.
     """
@@ -55,6 +58,11 @@ class View:
 
         @tenants.on(TenantCreated)
         def created(event: TenantCreated) -> Change: ...
+
+    Where the owner's snapshot is not told by column name, or there are several owners, a function reads each:
+
+        @places.snapshot(ListCities)
+        def city(row: CityRow) -> Change: ...
 
     Args:
         name: the view's name; its table's name.
@@ -82,10 +90,12 @@ class View:
         self.table = table
         self.key = (key,) if isinstance(key, str) else tuple(key)
         self.version = version
-        self.rebuild = rebuild
+        self.snapshots: dict[type[Query[Any]], Callable[[Any], Changes] | None] = {}
+        if rebuild is not None:
+            self.snapshots[rebuild] = None
         self.one = one
         self.synced = synced
-        self.sources: dict[type[Event], Callable[[Any], Change | None]] = {}
+        self.sources: dict[type[Event], Callable[[Any], Changes]] = {}
         self._check_columns()
         self._check_one()
 
@@ -134,10 +144,10 @@ class View:
                 "Give a key of one column, and a query whose only required field is named like it",
             )
 
-    def on(self, *events: type[Event]) -> Callable[[Callable[[Any], Change | None]], Callable[[Any], Change | None]]:
-        """The function says what these events change in the view; it is pure."""
+    def on(self, *events: type[Event]) -> Callable[[Callable[[Any], Changes]], Callable[[Any], Changes]]:
+        """The function says what these events change in the view, one row or several; it is pure."""
 
-        def register(function: Callable[[Any], Change | None]) -> Callable[[Any], Change | None]:
+        def register(function: Callable[[Any], Changes]) -> Callable[[Any], Changes]:
             for event in events:
                 if event in self.sources:
                     raise DeclarationError(
@@ -146,6 +156,23 @@ class View:
                         "Keep one for each event",
                     )
                 self.sources[event] = function
+            return function
+
+        return register
+
+    def snapshot(self, query: type[Query[Any]]) -> Callable[[Callable[[Any], Changes]], Callable[[Any], Changes]]:
+        """The function says what a row of this paged snapshot is in the view; a view may have several snapshots.
+
+        Args:
+            query: as for `rebuild`, with rows of any shape in `data`.
+        """
+
+        def register(function: Callable[[Any], Changes]) -> Callable[[Any], Changes]:
+            if query in self.snapshots:
+                raise DeclarationError(
+                    f"view {self.name}", f"reads {query.__name__} twice", "Keep one function for each snapshot"
+                )
+            self.snapshots[query] = function
             return function
 
         return register

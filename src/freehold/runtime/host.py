@@ -83,7 +83,7 @@ class Host:
         self.detector: SqlDetector | None = None
         self.sagas: Sagas = Sagas(self)
         self.views: Views = Views(self)
-        self._asks = {*service.asks, *(query for view in service.views for query in (view.rebuild, view.one))}
+        self._asks = {*service.asks, *(query for view in service.views for query in (*view.snapshots, view.one))}
         self._coalescers: dict[str, Coalescer] = {}
 
     def work(self, context: Context = NOBODY) -> Work:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from freehold.model.columns import as_utc
 from freehold.model.errors import ConfigurationError
-from freehold.model.messages import Event
-from freehold.model.problem import Problem
+from freehold.model.messages import Event, Query
 from freehold.model.service import Handler
-from freehold.model.view import Change, View
+from freehold.model.view import Change, Changes, View
 from freehold.runtime.context import NOBODY, Asking
 from freehold.runtime.lease import Lease
 from freehold.runtime.transaction import Tx
 from freehold.runtime.view_changes import NEVER, Key, Patch, Scoped, Scopes, Shape, overlay
+from freehold.runtime.view_deriving import Deriving, following
 from freehold.runtime.view_rows import Generation
+from freehold.runtime.view_states import StateRow, rebuild_running
 from freehold.runtime.view_tables import ViewTables
 
 if TYPE_CHECKING:
@@ -50,12 +53,22 @@ class Grip:
     generations: Sequence[Generation]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row as its owner tells it, and when that changed it, as far as it says."""
+
+    patch: Patch
+    changed_at: datetime | None
+
+
 class Kept:
     """One view with its tables."""
 
-    def __init__(self, host: Host, view: View) -> None:
+    def __init__(self, host: Host, view: View, followers: Sequence[Deriving]) -> None:
         self._host = host
         self.view = view
+        self.state = StateRow(host, view.name)
+        self.followers = followers
         self.tables = ViewTables.of(view, host.tables.metadata)
         self.live = Generation(host.engine, self.tables, shadow=False)
         self._shadow = Generation(host.engine, self.tables, shadow=True)
@@ -66,8 +79,9 @@ class Kept:
         view = self.view
 
         async def keep(events: Sequence[Event], tx: Tx) -> None:
-            changes = [(event, view.sources[type(event)](event)) for event in events]
-            await self._absorb([(event, change) for event, change in changes if change is not None], tx)
+            await self._absorb(
+                [(event, change) for event in events for change in several(view.sources[type(event)](event))], tx
+            )
 
         return Handler(f"view.{view.name}", tuple(view.sources), keep, batch=BATCH)
 
@@ -87,7 +101,7 @@ class Kept:
             for change in scoped:
                 for key in await generation.find(connection, change.where):
                     overlay(patches.setdefault(key, {}), change.patch)
-            lacking |= await generation.apply(connection, patches, shapes, now)
+            lacking |= await self._write(generation, patches, replace(grip, shapes=shapes), tx)
         if lacking:
             # Too little to make a row of: it waits for the rest, as a change of the row with this key.
             names = self.tables.key
@@ -96,8 +110,8 @@ class Kept:
             shapes.add(tuple(sorted(names)))
         newest = self._newest(changes, tx)
         is_newer = grip.state["newest_at"] is None or newest >= grip.state["newest_at"]
-        await self._save(
-            connection,
+        await self.state.save(
+            tx,
             scopes=sorted(shapes),
             **({"newest_at": newest, "applied_at": now} if is_newer else {}),
         )
@@ -110,8 +124,7 @@ class Kept:
 
     async def hold(self, tx: Tx) -> Grip:
         """Hold the view against everybody else until the transaction ends."""
-        connection = await tx.connection()
-        state = await self._lock(connection, tx.now())
+        connection, state = await tx.connection(), await self.state.lock(tx)
         generations = [self.live, self._shadow] if state["state"] == "rebuilding" else [self.live]
         return Grip(connection, state, {tuple(shape) for shape in state["scopes"]}, generations)
 
@@ -119,7 +132,20 @@ class Kept:
         """Apply whole rows as their owner tells them, as `Generation.apply` does."""
         grip = await self.hold(tx)
         for generation in grip.generations:
-            await generation.apply(grip.connection, patches, grip.shapes, tx.now(), since=since)
+            await self._write(generation, patches, grip, tx, since)
+
+    async def remove(self, tx: Tx, keys: Sequence[Key]) -> None:
+        """Forget live rows."""
+        async with following(self.followers, self.view, keys, tx):
+            await self.live.remove(await tx.connection(), keys)
+
+    async def _write(
+        self, generation: Generation, patches: Mapping[Key, Patch], grip: Grip, tx: Tx, since: datetime = NEVER
+    ) -> dict[Key, Patch]:
+        """As `Generation.apply`; derived views follow the live rows."""
+        followers = self.followers if generation is self.live else ()
+        async with following(followers, self.view, list(patches), tx):
+            return await generation.apply(grip.connection, patches, grip.shapes, tx.now(), since=since)
 
     def _sort(self, changes: Sequence[tuple[Event, Change]]) -> tuple[dict[Key, Patch], list[Scoped]]:
         """Changes by key, of each column the newest; and changes of rows that are found otherwise."""
@@ -172,91 +198,91 @@ class Kept:
     def _patch(self, values: Mapping[str, Any], version: datetime) -> Patch:
         return {name: (values[name], version) for name in self.tables.columns if name in values}
 
-    # --- the view's row in view_states --------------------------------------------------------------------------------
-
-    async def _lock(self, connection: AsyncConnection, now: datetime) -> RowMapping:
-        """Hold the view against everybody else until the transaction ends; its state."""
-        table = self._host.tables.views
-        statement = select(table).where(table.c.name == self.view.name).with_for_update()
-        row = (await connection.execute(statement)).mappings().one_or_none()
-        if row is None:
-            first = {"name": self.view.name, "state": "idle", "generation": 0, "rows_read": 0, "scopes": []}
-            new = self._host.engine.insert_new(table, [{**first, "updated_at": now}], key=["name"])
-            await connection.execute(new)
-            row = (await connection.execute(statement)).mappings().one()
-        return row
-
-    async def _save(self, connection: AsyncConnection, **values: Any) -> None:
-        table = self._host.tables.views
-        await connection.execute(
-            update(table).where(table.c.name == self.view.name).values(updated_at=self._host.clock.now(), **values)
-        )
-
     # --- rebuild ------------------------------------------------------------------------------------------------------
 
     async def rebuild(self, lease: Lease, page: int) -> int:
         """See `Views.rebuild`; the caller holds the lease."""
-        query = self.snapshot()
         work, loop = self._host.work(), asyncio.get_running_loop()
-        cursor, read = await work.run(self._begin)
+        queries = self.queries()
+        at, cursor, read = await work.run(self._begin)
         log.info("%s: view %s is rebuilt, from row %d on", self._host.service.name, self.view.name, read)
         renew_at = loop.time() + lease.ttl.total_seconds() / 3
-        while True:
-            asking = Asking(self._host.service.name, NOBODY)
-            answer = await self._host.ask(query(cursor=cursor, limit=page), asking)
+        while at < len(queries):
+            rows, cursor = await self.ask(queries[at], cursor, page)
             if loop.time() >= renew_at:
                 await lease.renew()
                 renew_at = loop.time() + lease.ttl.total_seconds() / 3
-            patches = self.read(query.__name__, answer.data)
+            patches = {key: told.patch for key, told in self.read(queries[at], rows).items()}
             read += len(patches)
-            cursor = answer.next_cursor
-            await work.run(partial(self._take_page, lease, patches, cursor, read))
-            if cursor is None:
-                break
+            at += cursor is None
+            position = None if at == len(queries) else json.dumps([at, cursor])
+            await work.run(partial(self._take_page, lease, patches, position, read))
         await work.run(partial(self._switch, lease, read))
         log.info("%s: view %s is rebuilt: %d rows", self._host.service.name, self.view.name, read)
         return read
 
-    def snapshot(self) -> Any:
-        """The query for the owner's paged snapshot. Raises ConfigurationError where there is none."""
-        query = self.view.rebuild
-        if query is None or not {"cursor", "limit"} <= query.model_fields.keys():
+    def queries(self) -> list[type[Query[Any]]]:
+        """The owners' paged snapshots. Raises ConfigurationError where there is none."""
+        queries = list(self.view.snapshots)
+        if not queries or not all({"cursor", "limit"} <= query.model_fields.keys() for query in queries):
             raise ConfigurationError(
                 f"view {self.view.name}",
                 "has no query to be rebuilt from, with the fields cursor and limit",
                 "Give View(rebuild=…) the owner's paged snapshot",
             )
-        return query
+        return queries
 
-    async def _begin(self, tx: Tx) -> tuple[str | None, int]:
-        """Start with an empty copy, or go on where a rebuild was cut short: its cursor, and the rows read."""
-        connection = await tx.connection()
-        state = await self._lock(connection, tx.now())
-        if state["state"] == "rebuilding":
-            return state["cursor"], state["rows_read"]
-        await self._save(connection, state="rebuilding", cursor=None, rows_read=0, started_at=tx.now())
-        return None, 0
+    async def ask(self, query: Any, cursor: str | None, page: int) -> tuple[Sequence[Any], str | None]:
+        """A page of a snapshot, and where the next one begins."""
+        asking = Asking(self._host.service.name, NOBODY)
+        answer: Any = await self._host.ask(query(cursor=cursor, limit=page), asking)
+        return answer.data, answer.next_cursor
 
-    def read(self, query: str, rows: Sequence[Any]) -> dict[Key, Patch]:
-        """Rows that the owner told, as patches, with values as the columns want them, whichever way they travelled."""
-        patches: dict[Key, Patch] = {}
+    async def _begin(self, tx: Tx) -> tuple[int, str | None, int]:
+        """Start with an empty copy, or go on where a rebuild was cut short: its place, and the rows read."""
+        state = await self.state.begin(tx)
+        if state["state"] != "rebuilding" or state["cursor"] is None:
+            return 0, None, 0
+        at, cursor = json.loads(state["cursor"])
+        return at, cursor, state["rows_read"]
+
+    def read(self, query: type[Query[Any]], rows: Sequence[Any]) -> dict[Key, Told]:
+        """Rows that the owner told, with values as the columns want them, whichever way they travelled."""
+        found: dict[Key, Told] = {}
+        shape = self.view.snapshots.get(query)
         for row in rows:
-            values = {
-                name: self._adapters[name].validate_python(v) for name, v in dict(row).items() if name in self._adapters
-            }
-            version, key = values.get(self.tables.version), tuple(values.get(name) for name in self.tables.key)
-            missing = sorted((self.tables.required | {*self.tables.key, self.tables.version}) - values.keys())
-            if version is None or None in key or missing:
-                raise ConfigurationError(
-                    f"view {self.view.name}",
-                    f"a row of {query} has no {', '.join(missing) or 'key or version'}",
-                    "A snapshot gives the key, the version and every column that cannot be NULL",
-                )
-            moment = self.tables.moment(version)
-            patch = self._patch(values, moment)
-            patch[self.tables.version] = (moment, moment)
-            overlay(patches.setdefault(key, {}), patch)
-        return patches
+            raw = dict(row)
+            changes = [raw] if shape is None else [self._values(query, change) for change in several(shape(row))]
+            for values in changes:
+                key, patch = self._read_row(query, values)
+                overlay(found.setdefault(key, Told({}, self._changed_at(raw, patch))).patch, patch)
+        return found
+
+    def _values(self, query: type[Query[Any]], change: Change) -> dict[str, Any]:
+        if change.where is not None:
+            raise ConfigurationError(
+                f"view {self.view.name}, {query.__name__}", "has a where", "A snapshot's row names the view's key"
+            )
+        return {**change.values, self.tables.version: change.version}
+
+    def _read_row(self, query: type[Query[Any]], row: Mapping[str, Any]) -> tuple[Key, Patch]:
+        values = {name: self._adapters[name].validate_python(v) for name, v in row.items() if name in self._adapters}
+        version, key = values.get(self.tables.version), tuple(values.get(name) for name in self.tables.key)
+        missing = sorted((self.tables.required | {*self.tables.key, self.tables.version}) - values.keys())
+        if version is None or None in key or missing:
+            raise ConfigurationError(
+                f"view {self.view.name}",
+                f"a row of {query.__name__} has no {', '.join(missing) or 'key or version'}",
+                "A snapshot gives the key, the version and every column that cannot be NULL",
+            )
+        moment = self.tables.moment(version)
+        return key, {**self._patch(values, moment), self.tables.version: (moment, moment)}
+
+    def _changed_at(self, row: Mapping[str, Any], patch: Patch) -> datetime | None:
+        if not self.tables.numbered:
+            return patch[self.tables.version][1]
+        told = row.get("updated_at") or row.get("created_at")
+        return None if told is None else as_utc(datetime.fromisoformat(told) if isinstance(told, str) else told)
 
     async def _hold_for(self, lease: Lease, tx: Tx) -> Grip:
         """The view, held, for a step of the rebuild. Raises when another process has taken the lease over."""
@@ -266,23 +292,27 @@ class Kept:
         return grip
 
     async def _take_page(
-        self, lease: Lease, patches: Mapping[Key, Patch], cursor: str | None, read: int, tx: Tx
+        self, lease: Lease, patches: Mapping[Key, Patch], position: str | None, read: int, tx: Tx
     ) -> None:
         grip = await self._hold_for(lease, tx)
         await self._shadow.apply(grip.connection, patches, grip.shapes, tx.now())
-        # After the last page the old cursor stays: a crash before the switch reads that page again, to no effect.
-        position = {} if cursor is None else {"cursor": cursor, "rows_read": read}
-        await self._save(grip.connection, **position)
+        # After the last page the old place stays: a crash before the switch reads that page again, to no effect.
+        await self.state.save(tx, **({} if position is None else {"cursor": position, "rows_read": read}))
 
     async def _switch(self, lease: Lease, read: int, tx: Tx) -> None:
+        """The live rows become those of the copy; what is derived from them is now to be computed anew."""
         grip = await self._hold_for(lease, tx)
         started = None if self.tables.numbered else grip.state["started_at"]
         await self.live.take_over(grip.connection, self._shadow, grip.shapes, tx.now(), started)
         await self._shadow.clear(grip.connection)
         generation = grip.state["generation"] + 1
-        await self._save(grip.connection, state="idle", generation=generation, cursor=None, rows_read=read)
+        await self.state.save(tx, state="idle", generation=generation, cursor=None, rows_read=read)
+        for follower in self.followers:
+            await follower.state.begin(tx)
 
 
-def rebuild_running(name: str) -> Problem:
-    """A 409 Problem: another rebuild is at it."""
-    return Problem(409, "REBUILD_RUNNING", f"the view {name} is being rebuilt")
+def several(changes: Changes) -> Sequence[Change]:
+    """What a function of a view returned, as the changes that it is."""
+    if changes is None:
+        return ()
+    return (changes,) if isinstance(changes, Change) else changes

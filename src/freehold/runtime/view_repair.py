@@ -39,7 +39,7 @@ async def repair(host: Host, kept: Kept, key: Any, tx: Tx) -> Any | None:
         if problem.status == 404:
             return None
         raise
-    patches = kept.read(view.one.__name__, [told])
+    patches = {told_key: row.patch for told_key, row in kept.read(view.one, [told]).items()}
     METRICS.read_repaired(host.service.name, view.name)
     if not tx.readonly:
         await kept.take(tx, patches)

@@ -258,9 +258,11 @@ class Generation:
             found |= await self._read(connection, self._whole().where(_among(self._key, some)))
         return found
 
-    async def between(self, connection: AsyncConnection, after: Key | None, upto: Key | None) -> dict[Key, Patch]:
+    async def between(
+        self, connection: AsyncConnection, after: Key | None, upto: Key | None, size: int | None = None
+    ) -> dict[Key, Patch]:
         """The next rows by key, behind one and up to another; None has no end."""
-        statement = self._from(after).limit(CHUNK)
+        statement = self._from(after).limit(size or CHUNK)
         if upto is not None:
             statement = statement.where(~_behind(self._key, upto))
         return await self._read(connection, statement)

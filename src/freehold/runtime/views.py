@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
+from freehold.model.derived import Derived
 from freehold.model.errors import ConfigurationError
 from freehold.model.problem import Problem
 from freehold.model.service import Handler
 from freehold.model.view import GRACE, PAGE, Drift, View
 from freehold.runtime.lease import Lease
 from freehold.runtime.transaction import Tx
-from freehold.runtime.view_keeping import Kept, rebuild_running
+from freehold.runtime.view_deriving import Deriving
+from freehold.runtime.view_keeping import Kept
 from freehold.runtime.view_reconciliation import Reconciliation
 from freehold.runtime.view_repair import repair
+from freehold.runtime.view_states import rebuild_running
 
 if TYPE_CHECKING:
     from freehold.runtime.host import Host
@@ -76,11 +80,16 @@ class Views:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._kept = {view.name: Kept(host, view) for view in host.service.views}
+        self._derived = {derived.name: Deriving(host, derived) for derived in host.service.derived}
+        self._kept = {view.name: Kept(host, view, self._followers(view)) for view in host.service.views}
         self._rebuilding: set[str] = set()
 
+    def _followers(self, view: View) -> list[Deriving]:
+        """The derived views that follow from this one, in the order in which they are held."""
+        return [self._derived[name] for name in sorted(self._derived) if view in self._derived[name].derived.followed]
+
     def handlers(self) -> list[Handler]:
-        """One for each view, for the consumer group."""
+        """One for each view that is kept from events, for the consumer group."""
         return [kept.handler() for kept in self._kept.values()]
 
     async def rebuild(self, name: str, *, page: int = PAGE) -> int:
@@ -91,31 +100,53 @@ class Views:
         that the snapshot does not name stay; rows that it does not have, and that are older than the rebuild, go. A
         rebuild that was cut short, by a crash or an owner that did not answer, goes on at the page where it was.
 
+        For a derived view, every view that it follows is rebuilt, and then one transaction computes all of its rows
+        anew. So are those of the other derived views that follow these.
+
         Raises a 409 Problem `REBUILD_RUNNING` while another one runs, a 404 Problem for an unknown view, and
         ConfigurationError for a view without a rebuild query or a snapshot that does not fit.
         """
-        kept = self._view(name)
+        if name not in self._derived:
+            kept = self._view(name)
+            return await self._alone(name, lambda: self._rebuild([kept], kept.followers, page))
+        deriving = self._derived[name]
+        sources = [self.kept(view) for view in deriving.derived.followed]
+        followers = dict.fromkeys(follower for kept in sources for follower in kept.followers)
+        await self._host.work().run(deriving.state.begin)
+        return await self._alone(name, lambda: self._rebuild(sources, list(followers), page))
+
+    async def _alone(self, name: str, rebuild: Callable[[], Awaitable[int]]) -> int:
         if name in self._rebuilding:
             raise rebuild_running(name)
         self._rebuilding.add(name)
         try:
-            lease = Lease(self._host, f"view:{name}")
-            if not await lease.acquire():
-                raise rebuild_running(name)
-            try:
-                return await kept.rebuild(lease, page)
-            finally:
-                await lease.release()
+            return await rebuild()
         finally:
             self._rebuilding.discard(name)
 
+    async def _rebuild(self, sources: Sequence[Kept], followers: Sequence[Deriving], page: int) -> int:
+        read = 0
+        for kept in sources:
+            lease = Lease(self._host, f"view:{kept.view.name}")
+            if not await lease.acquire():
+                raise rebuild_running(kept.view.name)
+            try:
+                read += await kept.rebuild(lease, page)
+            finally:
+                await lease.release()
+        for follower in followers:
+            await self._host.work().run(follower.compute_all)
+        return read
+
     async def replica(self, view: View, key: Any, tx: Tx) -> Any | None:
         """The view's row with this key, which the owner is asked for where it is missing; see `Tx.replica`."""
-        return await repair(self._host, self._own(view), key, tx)
+        return await repair(self._host, self.kept(view), key, tx)
 
-    async def reconcile(self, view: View, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
+    async def reconcile(self, view: View | Derived, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
         """Compare the view with its owner's snapshot and repair it; see `Work.reconcile`."""
-        return await Reconciliation(self._host, self._own(view), page, grace).run()
+        if isinstance(view, Derived):
+            return await self._derived[view.name].reconcile(page)
+        return await Reconciliation(self._host, self.kept(view), page, grace).run()
 
     async def run(self) -> None:
         """Until cancelled, see to it that rebuilds go on: those of processes that died, or were told to rebuild and
@@ -132,11 +163,9 @@ class Views:
 
     async def resume(self) -> list[str]:
         """Finish the rebuilds that a crash cut short, unless another process is at it; the views' names."""
-        resumed, table = [], self._host.tables.views
-        async with self._host.engine.read() as connection:
-            begun = list(await connection.scalars(select(table.c.name).where(table.c.state == "rebuilding")))
-        for name in begun:
-            if name not in self._kept:
+        resumed = []
+        for name in (*self._derived, *self._kept):  # a derived view's rebuild takes those of its sources up
+            if self._rebuilding or (await self.state(name)).state != "rebuilding":
                 continue
             try:
                 await self.rebuild(name)
@@ -149,7 +178,7 @@ class Views:
 
     async def state(self, name: str) -> ViewState:
         """Where the view stands. Raises a 404 Problem for an unknown one."""
-        self._view(name)
+        self._table(name)
         table = self._host.tables.views
         async with self._host.engine.read() as connection:
             row = (await connection.execute(select(table).where(table.c.name == name))).mappings().one_or_none()
@@ -158,20 +187,25 @@ class Views:
         return ViewState(**{field: row[field] for field in ViewState.__dataclass_fields__})
 
     async def lag(self, name: str) -> Lag:
-        """How far behind the view is; see `Lag` for what that can mean. Raises a 404 Problem for an unknown one."""
-        self._view(name)
+        """How far behind the view is; see `Lag` for what that can mean. A derived view is as far behind as any that it
+        follows. Raises a 404 Problem for an unknown one.
+        """
+        self._table(name)
+        derived = self._derived.get(name)
+        names = [name] if derived is None else [view.name for view in derived.derived.followed]
         states, parked = self._host.tables.views, self._host.tables.parked
         async with self._host.engine.read() as connection:
+            consumers = [f"view.{each}" for each in names]
             oldest = await connection.scalar(
-                select(func.min(parked.c.event_time)).where(parked.c.consumer_name == f"view.{name}")
+                select(func.min(parked.c.event_time)).where(parked.c.consumer_name.in_(consumers))
             )
-            applied = select(states.c.newest_at, states.c.applied_at).where(states.c.name == name)
-            row = (await connection.execute(applied)).one_or_none()
-        newest, at = (row.newest_at, row.applied_at) if row is not None else (None, None)
+            applied = select(states.c.newest_at, states.c.applied_at).where(states.c.name.in_(names))
+            newest_first = applied.where(states.c.newest_at.is_not(None)).order_by(states.c.newest_at.desc()).limit(1)
+            row = (await connection.execute(newest_first)).one_or_none()
         return Lag(
             behind=max(self._host.clock.now() - oldest, timedelta()) if oldest is not None else timedelta(),
-            newest=newest,
-            delay=at - newest if at is not None and newest is not None else None,
+            newest=None if row is None else row.newest_at,
+            delay=None if row is None else row.applied_at - row.newest_at,
         )
 
     async def report(self, name: str) -> ViewReport:
@@ -179,13 +213,14 @@ class Views:
 
         Raises a 404 Problem for an unknown view.
         """
-        table = self._view(name).tables.live
+        table = self._table(name)
         state, lag = await self.state(name), await self.lag(name)
         async with self._host.engine.read() as connection:
             rows = int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
         return ViewReport(state.state, state.generation, rows, lag.behind.total_seconds(), lag.newest)
 
-    def _own(self, view: View) -> Kept:
+    def kept(self, view: View) -> Kept:
+        """One of this service's views at work. Raises ConfigurationError for another's."""
         kept = self._kept.get(view.name)
         if kept is None or kept.view is not view:
             raise ConfigurationError(
@@ -197,3 +232,6 @@ class Views:
         if name not in self._kept:
             raise Problem(404, "UNKNOWN_VIEW", f"{self._host.service.name} has no view {name!r}")
         return self._kept[name]
+
+    def _table(self, name: str) -> Table:
+        return self._derived[name].table if name in self._derived else self._view(name).tables.live

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from freehold.model.derived import Derived
     from freehold.model.messages import Query
     from freehold.model.service import Coalescing
     from freehold.model.view import Drift, View
     from freehold.runtime.host import Host
     from freehold.runtime.once import Once
+    from freehold.runtime.views import ViewReport
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -133,7 +135,15 @@ class Work:
         """Ask another service. Raises the Problem that it answers, or Unavailable."""
         return await self._host.ask(query, Asking(self._host.service.name, self.context))
 
-    async def reconcile(self, view: View, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
+    async def rebuild(self, view: View | Derived) -> int:
+        """Read one of this service's views anew from its owners while it serves reads; how many rows were read.
+
+        Raises a 409 Problem `REBUILD_RUNNING` while another one runs, and what its owners answer with: then it goes on
+        where it was when it is called again.
+        """
+        return await self._host.views.rebuild(view.name)
+
+    async def reconcile(self, view: View | Derived, *, page: int = PAGE, grace: timedelta = GRACE) -> Drift:
         """Compare one of this service's views with its owner's snapshot, and repair it.
 
         Rows are compared column by column, a page at a time. What the view has in a newer version stays, since its
@@ -141,7 +151,7 @@ class Work:
         meanwhile, go. Each row that is put right is counted in `reconciliation_drift_total` and logged by its id.
 
         Args:
-            view: a view with a `rebuild` query.
+            view: a view with a snapshot, or a derived one, whose rows are computed anew and compared.
             page: rows of the snapshot in one answer.
             grace: what changed at its owner so recently is not judged, since its event may be on its way. Where
                 versions are numbers, the snapshot says when in `updated_at`; without that, every row is judged.
@@ -155,6 +165,10 @@ class Work:
             check: what was compared and how it differed, like `ratings.missing`: a word of few.
         """
         METRICS.drifted(self._host.service.name, check)
+
+    async def view_report(self, view: View | Derived) -> ViewReport:
+        """Where one of this service's views stands, how far behind it is, and its rows, which are counted."""
+        return await self._host.views.report(view.name)
 
     async def call(self, coalescing: Coalescing, argument: Any, *, once: Once | None = None) -> Any:
         """Make a coalesced call: decided together with others of its key, answered by itself.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from freehold import Service
 from systems.petpro.auth.contract import SnapshotUsers
-from systems.petpro.booking.contract import SnapshotBookings, SnapshotServices
-from systems.petpro.clinic.contract import GetClinicsOf, GetMembership, SnapshotClinics
+from systems.petpro.booking.contract import SnapshotBookings, SnapshotReviews, SnapshotServices
+from systems.petpro.clinic.contract import GetMembership, SnapshotClinics
 from systems.petpro.inventory.contract import SnapshotProducts, SnapshotStock
 from systems.petpro.pet.contract import SnapshotPets
 from systems.petpro.vendor.contract import (
@@ -26,8 +26,8 @@ views = Service(
     asks=[
         SnapshotUsers,
         SnapshotBookings,
+        SnapshotReviews,
         SnapshotServices,
-        GetClinicsOf,
         GetMembership,
         SnapshotClinics,
         SnapshotProducts,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
 
 from freehold import ExactDecimal, Money, Percent, Portable, soft_ref
-from systems.petpro.views.contract import Availability, RebuildState
+from systems.petpro.views.contract import Availability, RebuildState, ViewRebuilt, ViewStateRow
 
 
 class Base(Portable, DeclarativeBase):
@@ -19,6 +19,8 @@ class Base(Portable, DeclarativeBase):
 
 
 class UserBookingRow(Base):
+    """A booking with the names of all that take part, as they are now."""
+
     __tablename__ = "user_bookings_view"
     __table_args__ = (
         Index("ix_user_bookings_view_user_id_starts_at", "user_id", "starts_at"),
@@ -49,9 +51,12 @@ class UserBookingRow(Base):
     rating: Mapped[int | None]
     source_version: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]
+    id: Mapped[UUID] = synonym("booking_id")
 
 
 class AvailabilityRow(Base):
+    """A product with its stock and who sells it at which price."""
+
     __tablename__ = "product_availability_view"
 
     product_id: Mapped[UUID] = soft_ref("inventory.products.id", primary_key=True, index=False)
@@ -72,9 +77,12 @@ class AvailabilityRow(Base):
     source_version: Mapped[int] = mapped_column(default=0)
     stock_version: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]
+    id: Mapped[UUID] = synonym("product_id")
 
 
 class PerformanceRow(Base):
+    """A vendor with what it sold, what of it was cancelled, and what it is owed."""
+
     __tablename__ = "vendor_performance_view"
 
     vendor_id: Mapped[UUID] = soft_ref("vendor.vendors.id", primary_key=True, index=False)
@@ -92,9 +100,12 @@ class PerformanceRow(Base):
     avg_fulfilment_hours: Mapped[Decimal | None] = mapped_column(ExactDecimal(8, 2))
     last_order_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
+    id: Mapped[UUID] = synonym("vendor_id")
 
 
 class EntityRef(Base):
+    """What the wide views show of a user, a pet, a clinic, a service or a vendor."""
+
     __tablename__ = "entity_refs"
     __table_args__ = (Index("ix_entity_refs_entity_type_updated_at", "entity_type", "updated_at"),)
 
@@ -103,10 +114,13 @@ class EntityRef(Base):
     version: Mapped[int] = mapped_column(default=0)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     is_deleted: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str | None] = mapped_column(String(20))  # of a vendor: an event may name it alone
     updated_at: Mapped[datetime]
 
 
 class ItemFact(Base):
+    """A line of an order, as it stands."""
+
     __tablename__ = "order_item_facts"
     __table_args__ = (Index("ix_order_item_facts_vendor_id_status", "vendor_id", "status"),)
 
@@ -124,6 +138,8 @@ class ItemFact(Base):
 
 
 class ViewState(Base):
+    """Where a wide view stands; `generation` counts rebuilds, and is ahead of what is read while one runs."""
+
     __tablename__ = "view_state"
 
     view_name: Mapped[str] = mapped_column(String(50), primary_key=True)
@@ -135,3 +151,39 @@ class ViewState(Base):
     last_rebuild_started_at: Mapped[datetime | None]
     last_rebuild_finished_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def generation_read(self) -> int:
+        """Which generation readers get."""
+        return self.generation - 1 if self.state == "rebuilding" else self.generation
+
+    def saw(self, event_id: UUID, at: datetime) -> None:
+        """An event is in the view."""
+        self.last_event_id, self.last_event_at = event_id, at
+        if self.state == "empty":
+            self.state = "live"
+
+    def start(self, now: datetime) -> None:
+        """A rebuild begins."""
+        self.state, self.generation, self.error = "rebuilding", self.generation + 1, None
+        self.last_rebuild_started_at, self.last_rebuild_finished_at = now, None
+
+    def finish(self, rows: int, now: datetime) -> ViewRebuilt:
+        """It is done: the new generation is read."""
+        self.state, self.row_count, self.last_rebuild_finished_at = "live", rows, now
+        took = now - (self.last_rebuild_started_at or now)
+        return ViewRebuilt(
+            view_name=self.view_name,
+            generation=self.generation,
+            row_count=rows,
+            duration_ms=took // timedelta(milliseconds=1),
+            finished_at=now,
+        )
+
+    def fail(self, error: str) -> None:
+        """It could not be done: readers keep the generation that they have."""
+        self.state, self.generation, self.error = "failed", self.generation - 1, error
+
+    def as_row(self) -> ViewStateRow:
+        """As siblings see it."""
+        return ViewStateRow.model_validate(self, from_attributes=True)

@@ -272,7 +272,7 @@ def test_views_and_sagas() -> None:
             "table": "product_cards",
             "key": ["product_id"],
             "sources": ["product.renamed"],
-            "rebuild": None,
+            "rebuild": [],
             "one": None,
         }
     ]

@@ -11,7 +11,7 @@ from freehold.inspect.survey import Survey
 def view_without_rebuild(survey: Survey) -> Iterator[Finding]:
     for service in survey.services:
         for view in service.views:
-            if view.rebuild is None:
+            if not view.snapshots:
                 yield Finding(
                     f"{service.name} view {view.name}",
                     "has nothing to be rebuilt from: what it missed, or took wrongly, stays so",
@@ -23,13 +23,14 @@ def view_without_rebuild(survey: Survey) -> Iterator[Finding]:
 def rebuild_never_answered(survey: Survey) -> Iterator[Finding]:
     for service in survey.services:
         for view in service.views:
-            if view.rebuild is not None and survey.system.answerer(view.rebuild) is None:
-                yield Finding(
-                    f"{service.name} view {view.name}",
-                    f"is rebuilt from {view.rebuild.__name__}, which no service answers",
-                    f"Answer it with @service.answers({view.rebuild.__name__}) in the service that owns the rows",
-                    survey.source.of_call("View", view.name, service),
-                )
+            for query in view.snapshots:
+                if survey.system.answerer(query) is None:
+                    yield Finding(
+                        f"{service.name} view {view.name}",
+                        f"is rebuilt from {query.__name__}, which no service answers",
+                        f"Answer it with @service.answers({query.__name__}) in the service that owns the rows",
+                        survey.source.of_call("View", view.name, service),
+                    )
 
 
 RULES = (
