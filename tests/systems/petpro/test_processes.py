@@ -102,6 +102,7 @@ async def test_6_booking_dies_between_payment_and_confirmation(play: Bookings, s
         assert (await play.send(made)).status_code == 200
         await stage.world.until_waiting("clinic")
         await stage.world.kill("booking")
+        assert (await play.saga("book_appointment", made["id"])).step_name == "confirm"
         assert ((await play.row(made)).status, (await play.payment(made)).status) == ("pending_payment", "success")
     await stage.world.run_due()
     assert (await play.row(made)).status == "confirmed"

@@ -48,8 +48,8 @@ async def test_1_happy_path_and_money_split(play: Bookings) -> None:
 async def test_2_last_seat(play: Bookings) -> None:
     clinic = await play.clinic()
     slot = await play.slot(clinic, capacity=3)
-    who = [await play.stage.customer() for _ in range(25)]
-    pets = [await play.pet(each) for each in who]
+    who = await asyncio.gather(*(play.stage.customer() for _ in range(25)))
+    pets = await asyncio.gather(*(play.pet(each) for each in who))
     sampled: list[int] = []
     over = asyncio.Event()
 
