@@ -18,6 +18,8 @@ pytestmark = stage_mark
 PLAYED = system
 
 BOOKINGS, READS = 200, 50
+PACE = 1 / 50
+"""Seconds between two reads: in one process a reader that never rests would let nobody else have a turn."""
 
 
 async def test_15_view_rebuild_under_load(play: Bookings) -> None:
@@ -72,6 +74,7 @@ async def read(stage: Stage, admin: Person, counts: list[int]) -> None:
         answer = await stage.http.get("/api/v1/views/user-bookings?limit=1", headers=admin.headers)
         assert answer.status_code == 200, answer.text
         counts.append(answer.json()["meta"]["total"])
+        await asyncio.sleep(PACE)
 
 
 async def test_views_dropped_and_rebuilt_while_they_are_read(play: Bookings) -> None:
@@ -95,6 +98,7 @@ async def test_views_dropped_and_rebuilt_while_they_are_read(play: Bookings) -> 
             answer = await stage.http.get(f"/api/v1/views/{path}", headers=market.admin.headers)
             assert answer.status_code == 200, answer.text
             reads += 1
+            await asyncio.sleep(4 * PACE)
 
     async with asyncio.TaskGroup() as group:
         for path in ("user-bookings", "product-availability", "vendor-performance", "status"):
