@@ -72,6 +72,7 @@ async def test_who_is_deactivated_is_gone_everywhere(stage: Stage) -> None:
     problem(await stage.call("GET", "/auth/me", headers), 401, "UNAUTHORIZED")
     on = await stage.call("PUT", f"/admin/users/{id}/status", admin, isActive=True, reason="a mistake")
     assert on.json()["isActive"] is True
+    problem(await stage.call("POST", "/auth/refresh", refreshToken=made["refreshToken"]), 401, "UNAUTHORIZED")
     (again,) = await stage.published(UserUpdated)
     assert (again.is_active, again.version) == (True, 3)
     assert (await stage.call("POST", "/auth/login", email="ann@example.com", password=PASSWORD)).status_code == 200
