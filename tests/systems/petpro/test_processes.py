@@ -15,7 +15,12 @@ from systems.petpro.booking.contract import BookingConfirmed
 from systems.petpro.clinic.tables import Appointment
 from systems.petpro.gateway import FakeGateway, PaymentGateway
 from systems.petpro.system import system
-from tests.systems.petpro import test_scenarios_booking, test_scenarios_market, test_scenarios_reviews
+from tests.systems.petpro import (
+    test_scenarios_booking,
+    test_scenarios_market,
+    test_scenarios_people,
+    test_scenarios_reviews,
+)
 from tests.systems.petpro.booking_stage import Bookings
 from tests.systems.petpro.market_stage import Market
 from tests.systems.petpro.stage import Stage, stage_mark
@@ -111,6 +116,6 @@ async def test_6_booking_dies_between_payment_and_confirmation(play: Bookings, s
 
 
 # Reviews come last: their bookings of the past were never paid, and so are in nobody's books.
-for _module in (test_scenarios_booking, test_scenarios_market, test_scenarios_reviews):
+for _module in (test_scenarios_booking, test_scenarios_market, test_scenarios_people, test_scenarios_reviews):
     _scenarios = {name: item for name, item in vars(_module).items() if name.startswith("test_")}
     globals().update({name: scenario for name, scenario in _scenarios.items() if name not in OTHERWISE})
