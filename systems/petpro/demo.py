@@ -119,7 +119,7 @@ async def _insert_new(table: type[Any], chunk: Sequence[Bundle], tx: Tx) -> None
     rows: dict[type[Any], list[Row]] = defaultdict(list)
     for bundle in new:
         for kind, row in ((table, bundle.row), *bundle.parts):
-            # However old it is, it is new here: a reconciliation must not miss it in copies that are about to hear of it.
+            # However old it is, it is new here: no reconciliation may miss it in copies that are about to hear of it.
             rows[kind].append(row | {"updated_at": tx.now()} if "updated_at" in row else row)
     for kind, values in rows.items():
         # One statement for all, although they leave different columns empty.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +17,8 @@ from sqlalchemy import select
 
 from freehold import Event, uuid7
 from freehold.runtime.saga_store import SagaView
+from freehold.testing import World
+from systems.petpro.auth.settings import AuthSettings
 from systems.petpro.booking.money_tables import FinancialEntry, Payment
 from systems.petpro.booking.seats import held_seats
 from systems.petpro.booking.settings import BookingSettings
@@ -26,7 +28,7 @@ from systems.petpro.clinic.tables import Clinic
 from systems.petpro.gateway import FakeGateway, PaymentGateway
 from systems.petpro.pet.contract import PetCreated
 from systems.petpro.pet.tables import Pet
-from tests.systems.petpro.stage import Person, Stage, open_stage
+from tests.systems.petpro.stage import FAST, Person, Stage, system
 
 PRICE = Decimal("250000.00")
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -34,6 +36,9 @@ HOURS = {
     day: {"open": "00:00", "close": "23:59", "is_open": True}
     for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 }
+SYSTEM = replace(
+    system, services=[each for each in system.services if each.name in ("auth", "pet", "booking", "clinic")]
+)
 AT_ONCE = BookingSettings(session_waits_seconds=(0, 0))
 
 
@@ -248,12 +253,12 @@ class Bookings:
 
 
 @asynccontextmanager
-async def open_bookings(folder: Path) -> AsyncIterator[Bookings]:
-    """The whole system with one fake gateway."""
+async def open_bookings(folder: Path, databases: Mapping[str, str] | None = None) -> AsyncIterator[Bookings]:
+    """Booking and the services that it lives with, and one fake gateway; `databases` are addresses of some."""
     gateway = FakeGateway("the gateway's secret")
-    given: dict[type[Any], Any] = {PaymentGateway: gateway, BookingSettings: AT_ONCE}
-    async with open_stage(folder, given) as stage:
-        yield Bookings(stage, gateway)
+    given: dict[type[Any], Any] = {AuthSettings: FAST, PaymentGateway: gateway, BookingSettings: AT_ONCE}
+    async with World(SYSTEM, databases=databases, given=given, folder=folder) as world:
+        yield Bookings(Stage(world), gateway)
 
 
 def day_of(moment: datetime) -> date:

@@ -7,8 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-
 from freehold import uuid7
 from systems.petpro.booking.contract import BookingStatus, ServiceDefined
 from systems.petpro.booking.tables import Booking, ClinicService, Slot
@@ -73,11 +71,9 @@ async def new_booking(
     """The id of a booking of the past, in booking's own tables."""
     now, booking_id, slot_id = stage.clock.now(), uuid7(), uuid7()
     async with stage.world.work("booking").transaction() as tx:
-        earlier = await tx.scalar(select(func.count()).where(Slot.service_id == service_id)) or 0
-        day = date(2020, 1, 6) + timedelta(days=earlier)
         tx.add(
             Slot(
-                id=slot_id, service_id=service_id, slot_date=day, slot_start_time=time(9),
+                id=slot_id, service_id=service_id, staff_id=uuid7(), slot_date=date(2020, 1, 6), slot_start_time=time(9),
                 slot_end_time=time(9, 30), status="booked", capacity=1, booked_count=1, created_at=now, updated_at=now,
             )
         )  # fmt: skip

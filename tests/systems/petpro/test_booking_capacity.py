@@ -1,4 +1,4 @@
-"""Two hundred want twenty seats at once, and processes die of it: never more than twenty, and twenty when nobody fails."""
+"""Many at once: two hundred who want twenty seats while processes die, and payments that meet their expiry."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.databases import Databases
 from tests.matrix import on_engines
+from tests.systems.petpro.booking_stage import open_bookings
 from tests.systems.petpro.rush import BUYERS, SEATS, counted, open_world, rush, set_up
 
 ROOT = Path(__file__).parents[3]
@@ -59,3 +60,37 @@ async def test_a_process_is_killed_in_the_rush(databases: Databases, tmp_path: P
         assert answers["reserved"] == SEATS - reserved
         assert await counted(world) == (SEATS, SEATS, SEATS)
         await world.settle()
+
+
+@both
+async def test_payments_meet_the_expiry_and_cancellations(databases: Databases, tmp_path: Path) -> None:
+    async with open_bookings(tmp_path / "home", {"booking": await databases.url("booking")}) as play:
+        clinic = await play.clinic()
+        slot = await play.slot(clinic, capacity=12)
+        who = [await play.stage.customer() for _ in range(12)]
+        made = [await play.booked(each, slot) for each in who]
+        play.clock.advance(seconds=901)
+        jobs = play.world.process.units["booking"].jobs
+        answers = await asyncio.gather(
+            *(play.send(each) for each in made[:9]),
+            jobs.run_now("expire_reservations"),
+            *(play.cancel(each, person) for each, person in zip(made[6:], who[6:], strict=True)),
+            *(play.send(each) for each in made[:9]),
+            return_exceptions=True,
+        )
+        assert [each for each in answers if isinstance(each, BaseException)] == []
+        await play.world.run_due()
+        await play.world.advance(minutes=2)
+        await play.check_books()
+        for each in made:
+            row, payment = await play.row(each), await play.payment(each)
+            kept = (row.status, payment.status) == ("confirmed", "success")
+            returned = (row.status, payment.status) == ("cancelled", "refunded")
+            assert kept or returned or (row.status, payment.status) == ("cancelled", "failed"), (
+                row.status,
+                payment.status,
+            )
+            assert payment.status == "failed" or each in made[:9]
+        taken = len([each for each in made if (await play.row(each)).status == "confirmed"])
+        assert (await play.slot_row(slot)).booked_count == taken
+        assert await play.stage.dead_letters() == []

@@ -233,7 +233,7 @@ def test_every_cent_of_random_histories_is_accounted_for() -> None:
     Histories.house = House()
     try:
         bounds = settings(
-            max_examples=10,
+            max_examples=8,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

@@ -35,7 +35,8 @@ from systems.petpro.clinic.tables import Appointment, Clinic, Document, Offering
 from systems.petpro.inventory.rules import level_of
 from systems.petpro.inventory.tables import Category, OrderHold, Product, Stock, StockMovement
 from systems.petpro.pet.tables import Breed, MedicalRecord, Pet, Species, Vaccination
-from systems.petpro.vendor.tables import Listing, Order, OrderItem, OrderPayment, Payout, Vendor
+from systems.petpro.vendor.order_tables import Order, OrderItem, OrderPayment, Payout
+from systems.petpro.vendor.tables import Listing, Vendor
 from tests.systems.petpro.stage import FAST, AuthSettings, Stage, stage_mark, system
 
 pytestmark = stage_mark
