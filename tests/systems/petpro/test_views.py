@@ -20,10 +20,11 @@ from systems.petpro.views.rebuilding import WIDE
 from systems.petpro.views.tables import AvailabilityRow, EntityRef, PerformanceRow, UserBookingRow, ViewState
 from tests.systems.petpro.booking_stage import Bookings
 from tests.systems.petpro.market_stage import open_on
-from tests.systems.petpro.stage import Person, Stage, problem, stage_mark
+from tests.systems.petpro.stage import Person, Stage, problem, stage_mark, system
 from tests.systems.petpro.views_fresh import assert_fresh, kept
 
 pytestmark = stage_mark
+PLAYED = system
 
 BOOKINGS, PRODUCTS, VENDORS = WIDE
 

@@ -10,9 +10,10 @@ from systems.petpro.views.rebuilding import WIDE
 from systems.petpro.views.service import views
 from tests.systems.petpro.booking_stage import Bookings
 from tests.systems.petpro.market_stage import open_on
-from tests.systems.petpro.stage import Person, stage_mark
+from tests.systems.petpro.stage import Person, stage_mark, system
 
 pytestmark = stage_mark
+PLAYED = system
 
 NOBODY, CUSTOMER, OTHER, OWNER, STAFF, SHOP, ADMIN = (
     "nobody", "the customer", "another customer", "the clinic's owner", "its staff", "the shop", "an admin",
