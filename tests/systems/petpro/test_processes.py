@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +16,13 @@ from systems.petpro.booking.contract import BookingConfirmed
 from systems.petpro.clinic.tables import Appointment
 from systems.petpro.gateway import FakeGateway, PaymentGateway
 from systems.petpro.system import system
-from tests.systems.petpro import test_scenarios_booking, test_scenarios_market, test_scenarios_reviews
+from tests.systems.petpro import (
+    test_scenarios_booking,
+    test_scenarios_market,
+    test_scenarios_people,
+    test_scenarios_reviews,
+    test_scenarios_views,
+)
 from tests.systems.petpro.booking_stage import Bookings
 from tests.systems.petpro.market_stage import Market
 from tests.systems.petpro.stage import Stage, stage_mark
@@ -110,7 +117,14 @@ async def test_6_booking_dies_between_payment_and_confirmation(play: Bookings, s
     assert len(await stage.rows("clinic", Appointment, Appointment.booking_id == UUID(made["id"]))) == 1
 
 
-# Reviews come last: their bookings of the past were never paid, and so are in nobody's books.
-for _module in (test_scenarios_booking, test_scenarios_market, test_scenarios_reviews):
-    _scenarios = {name: item for name, item in vars(_module).items() if name.startswith("test_")}
-    globals().update({name: scenario for name, scenario in _scenarios.items() if name not in OTHERWISE})
+# Views come first, before anybody has rebuilt one and while the clinic's day is young. Reviews come last: their bookings
+# of the past were never paid, and so are in nobody's books.
+for _module in (
+    test_scenarios_views,
+    test_scenarios_booking,
+    test_scenarios_market,
+    test_scenarios_people,
+    test_scenarios_reviews,
+):
+    _numbered = {name: item for name, item in vars(_module).items() if re.match(r"test_\d", name)}
+    globals().update({name: scenario for name, scenario in _numbered.items() if name not in OTHERWISE})
