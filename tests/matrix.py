@@ -41,6 +41,7 @@ ROWS = {
     "jobs": "one process runs each",
     "coalescing": "many calls, one commit",
     "flags": "one setting, all processes",
+    "references": "orphans are found",
 }
 USUAL = (1, 3)
 """On how many engines a whole system's test runs, usually and in a full run, when it does not say so itself."""

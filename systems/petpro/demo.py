@@ -7,6 +7,7 @@ way, like an order that waits for its payment, is begun as a customer would begi
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -115,13 +116,14 @@ async def _insert_new(table: type[Any], chunk: Sequence[Bundle], tx: Tx) -> None
     key = inspect(table).primary_key[0]
     known = set(await tx.scalars(select(key).where(key.in_([bundle.row[key.key] for bundle in chunk]))))
     new = [bundle for bundle in chunk if bundle.row[key.key] not in known]
-    rows: dict[type[Any], list[Row]] = {table: [bundle.row for bundle in new]}
-    for part, row in (each for bundle in new for each in bundle.parts):
-        rows.setdefault(part, []).append(row)
+    rows: dict[type[Any], list[Row]] = defaultdict(list)
+    for bundle in new:
+        for kind, row in ((table, bundle.row), *bundle.parts):
+            # However old it is, it is new here: no reconciliation may miss it in copies that are about to hear of it.
+            rows[kind].append(row | {"updated_at": tx.now()} if "updated_at" in row else row)
     for kind, values in rows.items():
-        if values:
-            # One statement for all, although they leave different columns empty.
-            await tx.execute(insert(kind).execution_options(render_nulls=True), values)
+        # One statement for all, although they leave different columns empty.
+        await tx.execute(insert(kind).execution_options(render_nulls=True), values)
     for bundle in new:
         for step in bundle.then:
             await step(tx)

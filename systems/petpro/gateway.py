@@ -6,7 +6,6 @@ import hashlib
 import json
 import secrets
 import sqlite3
-from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -90,6 +89,8 @@ class GatewaySettings(BaseModel):
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS done (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, target TEXT NOT NULL, amount TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS calls (kind TEXT NOT NULL, target TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS failing (kind TEXT PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS secret (word TEXT NOT NULL);
 """
 
@@ -97,15 +98,14 @@ CREATE TABLE IF NOT EXISTS secret (word TEXT NOT NULL);
 class FakeGateway:
     """Moves no money, and does what tests tell it; its books survive the services, as a real one's do.
 
+    Several on one file are one gateway, in whichever processes they are.
+
     Args:
         secret: that it signs its webhooks with; empty: one of its own, kept in its books.
         file: where it keeps its books; None: in memory.
     """
 
     def __init__(self, secret: str = "", file: Path | None = None) -> None:
-        self.calls: Counter[Kind] = Counter()
-        """How often it was asked, in vain or not."""
-        self._failing: Counter[Kind] = Counter()
         self._lock = Lock()
         self._books = sqlite3.connect(file or ":memory:", check_same_thread=False, isolation_level=None)
         self._books.executescript(_SCHEMA)
@@ -143,9 +143,9 @@ class FakeGateway:
     def _do(self, kind: Kind, key: str, target: str, amount: Decimal) -> Decimal:
         """The amount that was moved under the key, now or before."""
         with self._lock:
-            self.calls[kind] += 1
-            if self._failing[kind] > 0:
-                self._failing[kind] -= 1
+            self._books.execute("INSERT INTO calls VALUES (?, ?)", (kind, target))
+            failed = "UPDATE failing SET times = times - 1 WHERE kind = ? AND times > 0"
+            if self._books.execute(failed, (kind,)).rowcount:
                 raise GatewayDown(f"the fake gateway was told to fail this {kind}")
             self._books.execute("INSERT OR IGNORE INTO done VALUES (?, ?, ?, ?)", (key, kind, target, str(amount)))
             row = self._books.execute("SELECT amount FROM done WHERE key = ?", (key,)).fetchone()
@@ -155,13 +155,16 @@ class FakeGateway:
 
     def fail(self, kind: Kind, times: int = 1) -> None:
         """Do not answer the next so many calls of this kind."""
-        self._failing[kind] = times
+        self._books.execute("INSERT OR REPLACE INTO failing VALUES (?, ?)", (kind, times))
 
     def forget(self) -> None:
         """Begin anew, with empty books."""
-        self.calls.clear()
-        self._failing.clear()
-        self._books.execute("DELETE FROM done")
+        self._books.executescript("DELETE FROM done; DELETE FROM calls; DELETE FROM failing")
+
+    def calls(self, kind: Kind, target: str | None = None) -> int:
+        """How often it was asked, in vain or not; for one reference or account, where `target` names it."""
+        rows = self._books.execute("SELECT target FROM calls WHERE kind = ?", (kind,))
+        return sum(target in (None, asked) for (asked,) in rows)
 
     def done(self, kind: Kind, target: str | None = None) -> list[Decimal]:
         """The amounts of what was carried out, each key once; for one reference or account, where `target` names it."""

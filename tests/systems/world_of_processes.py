@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 
-from freehold import TokenIssuer, User, uuid7
+from freehold import Event, TokenIssuer, User, uuid7
 from freehold.buses.factory import open_bus
 from freehold.deploy.config import read
 from freehold.deploy.databases import data_folder
@@ -31,6 +31,7 @@ from freehold.runtime.work import Work
 from freehold.stores import open_store
 from tests.systems.site_of_processes import ROOT, Site
 
+E = TypeVar("E", bound=Event)
 DEADLINE = 90.0
 LOOK = 0.05
 BREATH = timedelta(milliseconds=50)
@@ -138,6 +139,17 @@ class WorldOfProcesses:
             return self.site.deaths(service) > deaths
 
         await self._until(noticed)
+
+    async def deliver(self, service: str, event: Event, *, times: int = 1, event_id: UUID | None = None) -> None:
+        """Publish an event, as often as asked under one id, and settle: the service gets it, and whoever else consumes
+        such events.
+        """
+        kind = type(event)
+        assert kind in self._hosts[service].service.consumes(), f"{service} does not consume {kind.__name__}"
+        spec, id = kind.__message__, event_id or uuid7()
+        payload = event.model_dump_json()
+        envelope = Envelope(id, spec.name, spec.version, "test", spec.topic, event.key, self.clock.now(), payload)
+        await self.redeliver(envelope, times=times)
 
     async def redeliver(self, event: Envelope, *, times: int) -> None:
         """Publish the event again so often, each time when every consumer is done with the time before, and settle."""
@@ -252,6 +264,26 @@ class WorldOfProcesses:
                 await asyncio.sleep(LOOK)
 
     # --- looking ------------------------------------------------------------------------------------------------------
+
+    async def published(self, event: type[E]) -> list[E]:
+        """Every event of this type that its owner committed, in order."""
+        host = next(host for host in self._hosts.values() if event in host.service.publishes)
+        table = host.tables.outbox
+        stored = select(table.c.payload).where(table.c.event_type == event.__message__.name).order_by(table.c.seq)
+        async with host.engine.read() as connection:
+            return [event.model_validate_json(payload) for payload in await connection.scalars(stored)]
+
+    async def until_waiting(self, service: str, count: int = 1) -> None:
+        """Wait until so many transactions wait for a lock in the service's database, which is on PostgreSQL."""
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
+        )
+
+        async def are_waiting() -> bool:
+            async with self._hosts[service].engine.read() as connection:
+                return bool(await connection.scalar(waiting) >= count)
+
+        await self._until(are_waiting)
 
     async def metric(self, service: str, name: str, labels: Mapping[str, str] | None = None) -> float:
         """A sample of what a service counts."""

@@ -19,6 +19,7 @@ from freehold.cli import (
     load,
     load_test,
     migrate,
+    reconcile,
     run,
     sagas,
     serve,
@@ -82,5 +83,6 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(views.views)
 app.command()(sagas.sagas)
 app.command()(flags.flags)
+app.command()(reconcile.reconcile)
 app.add_typer(demo.app, name="demo")
 app.add_typer(export.app, name="export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def lock(system: SystemName) -> None:
     after = before.with_declared(named)
     after.write(folder)
     taken = sum(change.verdict in ("new", "compatible") for change in changes)
-    print_line(f"{folder / FILE}: {len(after.entries)} messages, {taken} changes taken up")
+    print_line(f"{os.path.relpath(folder / FILE)}: {len(after.entries)} messages, {taken} changes taken up")
 
 
 @app.command("diff")

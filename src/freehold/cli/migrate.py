@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -108,7 +109,7 @@ def revision(
     (found,) = chosen_services(find_system(system), [service])
     written = asyncio.run(write_revision(found, message))
     for path in written:
-        print_line(str(path))
+        print_line(os.path.relpath(path))
     if not written:
         print_line("The history says all that the models say: nothing is written")
 

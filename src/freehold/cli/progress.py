@@ -10,10 +10,10 @@ Report = Callable[[str, int, int], None]
 
 
 @contextmanager
-def progress() -> Iterator[Report]:
-    """Something to call with what is being done, how much of it is, and how much there is."""
-    if not sys.stdout.isatty():
-        yield _line
+def progress(*, quiet: bool = False) -> Iterator[Report]:
+    """Something to call with what is being done, how much of it is, and how much there is; `quiet` says nothing."""
+    if quiet or not sys.stdout.isatty():
+        yield _nothing if quiet else _line
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
@@ -26,6 +26,10 @@ def progress() -> Iterator[Report]:
             bars.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+def _nothing(what: str, done: int, total: int) -> None:
+    """For scripts that read what is printed."""
 
 
 def _line(what: str, done: int, total: int) -> None:

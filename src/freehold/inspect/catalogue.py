@@ -35,6 +35,7 @@ class Entry:
         spec: name, topic, key and version.
         about: its docstring.
         schema: the name of its data's schema among those of the catalogue.
+        upcasts: the former versions that its class makes the next one of.
         senders, takers: who says it and who takes it.
         example: its data as it travels, made from the types; None where their own rules refuse what can be made.
     """
@@ -43,6 +44,7 @@ class Entry:
     spec: MessageSpec
     about: str
     schema: str
+    upcasts: list[int]
     senders: list[Part]
     takers: list[Part]
     example: dict[str, Any] | None
@@ -69,6 +71,7 @@ def catalogue(system: System) -> Catalogue:
             spec=message.__message__,
             about=_about(message),
             schema=names[message, "serialization"]["$ref"].removeprefix(SCHEMAS),
+            upcasts=sorted(message.__upcasters__),
             senders=[part for service in system.services for part in _senders(service, message)],
             takers=[part for service in system.services for part in _takers(service, message)],
             example=example(message),

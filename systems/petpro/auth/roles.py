@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import select
 
-from freehold import Tx, not_found
+from freehold import Tx, not_found, uuid7
 from systems.petpro.auth.rules import DESCRIPTIONS, PERMISSIONS, ROLES
 from systems.petpro.auth.tables import Permission, Role, RolePermission
 from systems.petpro.bodies import invalid
@@ -19,33 +17,31 @@ async def ensure_roles(tx: Tx) -> None:
     """Make the fixed roles and permissions where they are missing: a fresh database has none.
 
     Whoever reads roles or permissions calls this before; so there is no step to forget between a new database and the
-    first user. Their ids follow from their names, and two processes that do it at once make the same rows.
+    first user. Two transactions that do it at once make the same rows.
     """
     if await tx.find(Role, Role.name == "admin") is not None:
         return
     now = tx.now()
-    await tx.insert_new(Permission, [_row("permission", name, None, now) for name in PERMISSIONS], key=["name"])
-    roles = [_row("role", name, text, now) | {"updated_at": now} for name, text in DESCRIPTIONS.items()]
+    rows = [{"id": uuid7(), "name": name, "created_at": now} for name in PERMISSIONS]
+    await tx.insert_new(Permission, rows, key=["name"])
+    roles = [
+        {"id": uuid7(), "name": name, "description": text, "created_at": now, "updated_at": now}
+        for name, text in DESCRIPTIONS.items()
+    ]
     await tx.insert_new(Role, roles, key=["name"])
-    given = [(role, permission) for role, permissions in ROLES.items() for permission in permissions]
+    role_ids, permission_ids = await _ids(Role, tx), await _ids(Permission, tx)
     grants = [
-        {
-            "id": _id("grant", f"{role}:{permission}"),
-            "role_id": _id("role", role),
-            "permission_id": _id("permission", permission),
-            "created_at": now,
-        }
-        for role, permission in given
+        {"id": uuid7(), "role_id": role_ids[role], "permission_id": permission_ids[name], "created_at": now}
+        for role, permitted in ROLES.items()
+        for name in permitted
     ]
     await tx.insert_new(RolePermission, grants, key=["role_id", "permission_id"])
 
 
-def _row(kind: str, name: str, description: str | None, now: datetime) -> dict[str, Any]:
-    return {"id": _id(kind, name), "name": name, "description": description, "created_at": now}
-
-
-def _id(kind: str, name: str) -> UUID:
-    return uuid5(NAMESPACE_URL, f"petpro:{kind}:{name}")
+async def _ids(table: type[Role | Permission], tx: Tx) -> dict[str, UUID]:
+    """By name; locked, which shows rows that another transaction has made since this one began."""
+    rows = await tx.execute(select(table.name, table.id).with_for_update())
+    return {row.name: row.id for row in rows}
 
 
 async def role_named(name: str, tx: Tx) -> Role:

@@ -176,12 +176,12 @@ class PetOut(History):
     updated_at: datetime
 
     @classmethod
-    def of(cls, pet: Pet, today: date) -> PetOut:
-        names = ("id", "user_id", "name", "species", "breed", "gender", "weight", "photo_url", "microchip_id",
+    def of(cls, pet: Pet, today: date, species: str, breed: str | None) -> PetOut:
+        names = ("id", "user_id", "name", "gender", "weight", "photo_url", "microchip_id",
                  "created_at", "updated_at")  # fmt: skip
-        columns = {name: getattr(pet, name) for name in names}
-        history = {name: pet.medical_history.get(name) for name in HISTORY}
-        return cls(**columns, **history, birth_date=pet.birthdate, age=pet.age(today))
+        columns: dict[str, Any] = {name: getattr(pet, name) for name in names}
+        history: dict[str, Any] = {name: pet.medical_history.get(name) for name in HISTORY}
+        return cls(**columns, **history, species=species, breed=breed, birth_date=pet.birthdate, age=pet.age(today))
 
 
 class RecordOut(Body):

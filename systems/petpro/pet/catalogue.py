@@ -19,9 +19,17 @@ async def species_named(name: str, tx: Tx) -> Species:
     """An active species, locked, so that it keeps its name until the pet that gets it is written. 400 for none."""
     found = named(name, await tx.scalars(select(Species).where(Species.is_active)))
     species = await tx.get(Species, found.id, lock=True) if found is not None else None
-    if species is None or not species.is_active or not same_name(species.name, name):
+    if species is None or not species.is_active:
         raise invalid("species", f"{name!r} is no species here: see GET /species")
     return species
+
+
+async def species_of(pet: Pet, tx: Tx) -> Species:
+    """The pet's species, locked; found by one statement, since it may be renamed between two. 400 for none."""
+    found = await tx.scalar(select(Species).join(Pet, Pet.species == Species.name).where(Pet.id == pet.id))
+    if found is None:
+        raise invalid("breed", f"there are no breeds of {pet.species!r}: give a species, too")
+    return await known_species(found.id, tx, lock=True)
 
 
 async def breed_named(name: str, species: Species, tx: Tx) -> Breed | None:
@@ -30,7 +38,7 @@ async def breed_named(name: str, species: Species, tx: Tx) -> Breed | None:
         return None
     found = named(name, await tx.scalars(select(Breed).where(Breed.species_id == species.id, Breed.is_active)))
     breed = await tx.get(Breed, found.id, lock=True) if found is not None else None
-    if breed is None or not breed.is_active or not same_name(breed.name, name):
+    if breed is None or not breed.is_active:
         raise invalid("breed", f"{name!r} is no breed of {species.name}, nor {MIXED!r}: see GET /species/ID/breeds")
     return breed
 
@@ -40,17 +48,19 @@ async def catalogued(body: PetChanges, before: Pet | None, tx: Tx) -> dict[str, 
     out of use by now. A new species takes the breed away, unless a breed comes with it.
     """
     columns: dict[str, Any] = {}
-    kept_species, kept_breed = (before.species, before.breed) if before else ("", None)
-    is_new = body.species is not None and not same_name(body.species, kept_species)
-    if is_new or (body.breed is not None and not same_name(body.breed, kept_breed)):
-        species = await species_named(body.species or kept_species, tx)
-        if is_new:
-            columns = {"species": species.name, "breed": None}
-        if body.breed is not None:
-            breed = await breed_named(body.breed, species, tx)
-            columns["breed"] = breed.name if breed else MIXED
+    if body.species is not None and (before is None or not same_name(body.species, before.species)):
+        species = await species_named(body.species, tx)
+        columns = {"species": species.name, "breed": None}
+    elif before is not None and body.breed is not None and not same_name(body.breed, before.breed):
+        species = await species_of(before, tx)
+        columns = {"species": species.name}
     elif body.breed is None and "breed" in body.model_fields_set:
-        columns["breed"] = None
+        return {"breed": None}
+    else:
+        return {}
+    if body.breed is not None:
+        breed = await breed_named(body.breed, species, tx)
+        columns["breed"] = breed.name if breed else MIXED
     return columns
 
 

@@ -7,6 +7,7 @@ from systems.petpro.auth.contract import GetUser, SnapshotUsers
 from systems.petpro.booking.contract import GetActiveBookings
 from systems.petpro.clinic.contract import GetMembership, GetStaff
 from systems.petpro.pet.contract import PetCreated, PetDeleted, PetUpdated, VaccinationRecorded
+from systems.petpro.pet.species_refs import READ, WRITE
 from systems.petpro.pet.tables import Base
 
 pet = Service(
@@ -15,5 +16,6 @@ pet = Service(
     database="pet_db",
     publishes=[PetCreated, PetUpdated, PetDeleted, VaccinationRecorded],
     asks=[GetUser, SnapshotUsers, GetActiveBookings, GetMembership, GetStaff],
+    flags=[WRITE, READ],
     description="Pets, medical records, vaccinations, species and breeds",
 )

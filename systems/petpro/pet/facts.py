@@ -34,13 +34,13 @@ def pet_deleted(pet: Pet) -> PetDeleted:
     return PetDeleted(pet_id=pet.id, user_id=pet.user_id, version=pet.version, deleted_at=pet.updated_at)
 
 
-def pet_row(pet: Pet) -> PetRow:
+def pet_row(pet: Pet, species: str, breed: str | None) -> PetRow:
     return PetRow(
         pet_id=pet.id,
         user_id=pet.user_id,
         name=pet.name,
-        species=pet.species,
-        breed=pet.breed,
+        species=species,
+        breed=breed,
         is_deleted=pet.deleted_at is not None,
         version=pet.version,
         updated_at=pet.updated_at,

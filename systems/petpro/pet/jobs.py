@@ -9,6 +9,7 @@ from sqlalchemy import select
 from freehold import Work, gauge
 from systems.petpro.pet.declaration import pet
 from systems.petpro.pet.rules import EXPIRES_SOON
+from systems.petpro.pet.species_refs import WRITE, backfill
 from systems.petpro.pet.tables import Pet, Vaccination
 from systems.petpro.pet.views import users
 
@@ -20,6 +21,15 @@ expiring = gauge("pet_vaccinations_expiring", "Vaccinations of living pets that 
 async def reconcile_user_refs(work: Work) -> None:
     """Hold the copies of users against auth's snapshot, and repair what differs."""
     await work.reconcile(users)
+
+
+@pet.every(minutes=10)
+async def backfill_species_refs(work: Work) -> None:
+    """While references are written for everybody: fill those of earlier pets, and count where both forms differ."""
+    async with work.transaction(readonly=True) as tx:
+        written = await tx.flag(WRITE.name)
+    if written and (left := await backfill(work)):
+        log.warning("%d pets have no references, or such as differ from their species and breed", left)
 
 
 @pet.every(hours=24)

@@ -8,11 +8,12 @@ from uuid import UUID
 from fastapi import Query
 from sqlalchemy import select
 
-from freehold import CamelListing, Tx, User, list_rows, not_found, user, uuid7
+from freehold import CamelListing, Tx, User, Work, list_rows, not_found, user, uuid7
 from systems.petpro.pet.access import living_pet, require_staff, require_writer, seen_pet, side_of
 from systems.petpro.pet.bodies import Dashboard, NewRecord, OfPet, PetOut, RecordChanges, RecordOut, VaccinationOut
 from systems.petpro.pet.declaration import pet as service
 from systems.petpro.pet.rules import expires_soon
+from systems.petpro.pet.species_refs import Names, reading
 from systems.petpro.pet.tables import MedicalRecord, Vaccination
 
 
@@ -40,8 +41,12 @@ async def list_records(query: Annotated[OfPet, Query()], tx: Tx, caller: User) -
 
 
 @service.get("/pet-health-records/dashboard/{pet_id}", access=user, errors=[403, 404])
-async def show_dashboard(pet_id: UUID, tx: Tx, caller: User) -> Dashboard:
+async def show_dashboard(pet_id: UUID, work: Work, caller: User) -> Dashboard:
     """A pet's health on one page."""
+    return await reading(work, lambda tx, names: _dashboard(pet_id, tx, names, caller))
+
+
+async def _dashboard(pet_id: UUID, tx: Tx, names: Names, caller: User) -> Dashboard:
     pet = await seen_pet(pet_id, tx, caller)
     today = tx.now().date()
     newest = select(MedicalRecord).where(MedicalRecord.pet_id == pet_id)
@@ -49,7 +54,7 @@ async def show_dashboard(pet_id: UUID, tx: Tx, caller: User) -> Dashboard:
     given = select(Vaccination).where(Vaccination.pet_id == pet_id)
     vaccinations = (await tx.scalars(given.order_by(Vaccination.administered_date.desc(), Vaccination.id))).all()
     return Dashboard(
-        pet=PetOut.of(pet, today),
+        pet=PetOut.of(pet, today, *names.of(pet)),
         last_record=None if last is None else RecordOut.of(last),
         vaccinations=[VaccinationOut.of(each) for each in vaccinations],
         expiring_vaccinations=[VaccinationOut.of(v) for v in vaccinations if expires_soon(v.expiry_date, today)],

@@ -48,6 +48,10 @@ class Pet(Base):
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)
+    species_id: Mapped[UUID | None] = mapped_column(ForeignKey("species.id", ondelete="RESTRICT"), index=True)
+    breed_id: Mapped[UUID | None] = mapped_column(ForeignKey("breeds.id", ondelete="RESTRICT"), index=True)
+    breed_is_mixed: Mapped[bool | None]
+    """With the two before it the form that is to replace `species` and `breed`; see species_refs."""
 
     def age(self, today: date) -> int | None:
         """In whole years."""

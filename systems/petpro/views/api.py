@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Query
 from sqlalchemy import select
 
 from freehold import Listing, Tx, User, Work, list_rows, public, role, user
+from systems.petpro.bodies import PageOf
 from systems.petpro.views import bookings, products, vendors
 from systems.petpro.views.access import check_bookings_of, own_figures
 from systems.petpro.views.bodies import (
@@ -43,14 +44,17 @@ async def list_user_bookings(
         user_id = caller.id
     await check_bookings_of(user_id, query.clinic_id, tx, caller)
     row = UserBookingRow
-    wanted: list[tuple[Any, Any]] = [
-        (user_id, row.user_id == user_id),
-        (query.clinic_id, row.clinic_id == query.clinic_id),
-        (query.status, row.status == query.status),
-        (query.first, row.starts_at >= query.first),
-        (query.last, row.starts_at <= query.last),
-    ]
-    found = select(row).where(*(condition for value, condition in wanted if value is not None))
+    found = select(row)
+    if user_id is not None:
+        found = found.where(row.user_id == user_id)
+    if query.clinic_id is not None:
+        found = found.where(row.clinic_id == query.clinic_id)
+    if query.status is not None:
+        found = found.where(row.status == query.status)
+    if query.first is not None:
+        found = found.where(row.starts_at >= query.first)
+    if query.last is not None:
+        found = found.where(row.starts_at <= query.last)
     page = await list_rows(tx, found, query, order_by=row.starts_at, show=UserBookingOut.model_validate)
     return await _shown(page, bookings.NAME, tx)
 
@@ -59,12 +63,13 @@ async def list_user_bookings(
 async def list_availability(query: Annotated[AvailabilityList, Query()], tx: Tx) -> ViewPage[AvailabilityOut]:
     """Products by name, with their stock and offers."""
     row = AvailabilityRow
-    wanted: list[tuple[Any, Any]] = [
-        (query.availability, row.availability == query.availability),
-        (query.category_id, row.category_id == query.category_id),
-        (query.max_price, row.lowest_price <= query.max_price),
-    ]
-    found = select(row).where(*(condition for value, condition in wanted if value is not None))
+    found = select(row)
+    if query.availability is not None:
+        found = found.where(row.availability == query.availability)
+    if query.category_id is not None:
+        found = found.where(row.category_id == query.category_id)
+    if query.max_price is not None:
+        found = found.where(row.lowest_price <= query.max_price)
     page = await list_rows(tx, found, query, order_by=row.name, show=AvailabilityOut.model_validate)
     return await _shown(page, products.NAME, tx)
 
@@ -86,9 +91,9 @@ async def one_performance(vendor_id: UUID, tx: Tx, caller: User) -> PerformanceO
 
 
 @views.get("/views/status", access=admin)
-async def status(work: Work) -> StatusPage:
+async def status(query: Annotated[PageOf, Query()], work: Work) -> StatusPage:
     """Where every view stands."""
-    return StatusPage(data=[await _status_of(name, work) for name in WIDE])
+    return StatusPage(data=[await _status_of(name, work) for name in list(WIDE)[: query.limit]])
 
 
 @views.post("/views/{name}/rebuild", access=admin, status_code=202, errors=[404, 409])

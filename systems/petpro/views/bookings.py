@@ -77,6 +77,11 @@ def _paid(booking_id: UUID, at: datetime, status: str, refunded: Decimal | None 
     return Change(values, version=payment_version(at, status))
 
 
+@payments.on(BookingCreated)
+def payment_awaited(event: BookingCreated) -> Change:
+    return _paid(event.booking_id, event.created_at, "pending")
+
+
 @payments.on(PaymentProcessed)
 def payment_processed(event: PaymentProcessed) -> Change:
     return _paid(event.booking_id, event.processed_at, event.status)

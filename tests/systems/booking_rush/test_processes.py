@@ -174,9 +174,9 @@ async def test_scenario_9_payment_dies_right_after_the_gateway_accepted(stage: S
     async with stage.world.work("payment").transaction() as tx:
         await tx.find(Payment, Payment.booking_id == UUID(booking_id), lock=True)
         paying = asyncio.create_task(charge(stage, buyer, booking_id))
-        await until_waiting(stage, "payment", 1)
+        await stage.world.until_waiting("payment", 1)
         killing = asyncio.create_task(kill_payment_once_charged(stage, booking_id))
-        await until_waiting(stage, "payment", 2)
+        await stage.world.until_waiting("payment", 2)
     await killing
     assert (await paying).status_code in (502, 503)
     assert (await stage.payment(booking_id)).status == "processing"
@@ -200,7 +200,7 @@ async def paid_and_about_to_be_confirmed(
         assert paid.json()["status"] == "succeeded", paid.text
         (completed,) = await stage.envelopes(PaymentCompleted, booking_id)
         await until_consumed(stage, completed.event_id, "saga.post_payment_saga")
-        await until_waiting(stage, "booking", 1)
+        await stage.world.until_waiting("booking", 1)
         yield
 
 
@@ -222,17 +222,6 @@ async def kill_payment_once_charged(stage: StageOfProcesses, booking_id: str) ->
             while await stage.charged(booking_id) is None:
                 await asyncio.sleep(0.01)
         await stage.world.kill("payment")
-
-
-async def until_waiting(stage: StageOfProcesses, service: str, count: int) -> None:
-    """Until so many transactions wait for a lock in the service's database."""
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user")
-    async with asyncio.timeout(30):
-        while True:
-            async with stage.host(service).engine.read() as connection:
-                if await connection.scalar(waiting) >= count:
-                    return
-            await asyncio.sleep(0.01)
 
 
 async def until_consumed(stage: StageOfProcesses, event_id: UUID, consumer: str) -> None:

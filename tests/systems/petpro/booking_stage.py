@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from sqlalchemy import select
 
-from freehold import Event, uuid7
+from freehold import Event, System, uuid7
 from freehold.runtime.saga_store import SagaView
 from freehold.testing import World
 from systems.petpro.auth.settings import AuthSettings
@@ -253,11 +253,13 @@ class Bookings:
 
 
 @asynccontextmanager
-async def open_bookings(folder: Path, databases: Mapping[str, str] | None = None) -> AsyncIterator[Bookings]:
+async def open_bookings(
+    folder: Path, databases: Mapping[str, str] | None = None, of: System = SYSTEM
+) -> AsyncIterator[Bookings]:
     """Booking and the services that it lives with, and one fake gateway; `databases` are addresses of some."""
     gateway = FakeGateway("the gateway's secret")
     given: dict[type[Any], Any] = {AuthSettings: FAST, PaymentGateway: gateway, BookingSettings: AT_ONCE}
-    async with World(SYSTEM, databases=databases, given=given, folder=folder) as world:
+    async with World(of, databases=databases, given=given, folder=folder) as world:
         yield Bookings(Stage(world), gateway)
 
 

@@ -73,7 +73,7 @@ async def new_booking(
     async with stage.world.work("booking").transaction() as tx:
         tx.add(
             Slot(
-                id=slot_id, service_id=service_id, slot_date=date(2020, 1, 6), slot_start_time=time(9),
+                id=slot_id, service_id=service_id, staff_id=uuid7(), slot_date=date(2020, 1, 6), slot_start_time=time(9),
                 slot_end_time=time(9, 30), status="booked", capacity=1, booked_count=1, created_at=now, updated_at=now,
             )
         )  # fmt: skip

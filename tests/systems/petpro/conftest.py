@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.systems.petpro.booking_stage import Bookings, open_bookings
+from tests.systems.petpro.booking_stage import SYSTEM, Bookings, open_bookings
 from tests.systems.petpro.stage import Stage, open_stage
 
 
@@ -27,9 +27,12 @@ async def stage(running: Stage) -> AsyncIterator[Stage]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def booking_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bookings]:
-    """The system of this module, with a gateway that does what it is told."""
-    async with open_bookings(tmp_path_factory.mktemp("petpro")) as opened:
+async def booking_house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bookings]:
+    """The system of this module, `PLAYED` where it says so, with a gateway that does what it is told."""
+    played = getattr(request.module, "PLAYED", SYSTEM)
+    async with open_bookings(tmp_path_factory.mktemp("petpro"), of=played) as opened:
         yield opened
 
 

@@ -43,6 +43,9 @@ class Shop(Person):
 class Market:
     """What people do on the marketplace, and what is left in the databases."""
 
+    ahead_seconds = 1
+    """How long before a deadline it is still looked at: time stands still meanwhile."""
+
     def __init__(self, stage: Stage, admin: Person) -> None:
         self.stage, self.world, self.admin = stage, stage.world, admin
         self._numbers = 0

@@ -82,7 +82,7 @@ async def _insert(stage: Stage, service: str, table: str, **given: Any) -> UUID:
     host, now = stage.host(service), stage.clock.now()
     kind = host.service.metadata.tables[table]
     some: dict[type, Any] = {
-        str: uuid7().hex[:10], int: 1, Decimal: Decimal(100), float: 1.0, UUID: uuid7(), dict: {}, list: [],
+        str: uuid7().hex[-10:], int: 1, Decimal: Decimal(100), float: 1.0, UUID: uuid7(), dict: {}, list: [],
         bool: True, datetime: now, date: now.date(), time: time(9),
     }  # fmt: skip
     wanted = [c for c in kind.columns if not c.nullable and c.default is None and c.server_default is None]

@@ -29,6 +29,7 @@ from systems.petpro.auth.roles import role_named
 from systems.petpro.auth.settings import AuthSettings
 from systems.petpro.auth.tables import Account, Profile, UserRole
 from systems.petpro.system import system as limited
+from tests.databases import Databases
 
 R = TypeVar("R")
 PASSWORD = "Secret123"
@@ -165,7 +166,7 @@ class Stage:
     async def dead_letters(self) -> list[str]:
         """What nobody could handle, in any service."""
         found = []
-        for name in self.world.process.units:
+        for name in (service.name for service in self.world.system.services):
             host = self.host(name)
             for table in (host.tables.dead_letters, host.tables.parked):
                 async with host.engine.read() as connection:
@@ -188,9 +189,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(folder: Path, given: dict[type[Any], Any] | None = None) -> AsyncIterator[Stage]:
-    """The whole system on fresh SQLite files; `given` substitutes more than cheap hashes."""
-    async with World(system, given={AuthSettings: FAST, **(given or {})}, folder=folder) as world:
+async def open_stage(
+    folder: Path, given: dict[type[Any], Any] | None = None, databases: Databases | None = None
+) -> AsyncIterator[Stage]:
+    """The whole system on fresh SQLite files, or on these databases; `given` substitutes more than cheap hashes."""
+    urls = {service.name: await databases.url(service.name) for service in system.services} if databases else None
+    async with World(system, databases=urls, given={AuthSettings: FAST, **(given or {})}, folder=folder) as world:
         yield Stage(world)
 
 

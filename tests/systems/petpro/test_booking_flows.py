@@ -344,7 +344,7 @@ async def test_the_gateway_is_away_when_the_booking_is_made(play: Bookings) -> N
     play.gateway.fail("session", 3)
     made = await play.booked(who, await play.slot(clinic))
     assert (made["status"], made["payment"]["paymentUrl"]) == ("pending_payment", None)
-    assert play.gateway.calls["session"] == 3
+    assert play.gateway.calls("session") == 3
     retried = await play.stage.call("POST", f"/payments/{made['payment']['paymentId']}/retry", who)
     assert retried.json()["paymentUrl"].startswith("https://")
 
@@ -462,7 +462,7 @@ async def test_refunds_wait_longer_and_longer_and_alert(play: Bookings) -> None:
     for _ in range(12):
         await play.world.advance(hours=1)
     payment = await play.payment(made)
-    assert (payment.status, play.gateway.calls["refund"]) == ("refunded", 12)
+    assert (payment.status, play.gateway.calls("refund")) == ("refunded", 12)
 
 
 # --- the clinic does not answer ---------------------------------------------------------------------------------------

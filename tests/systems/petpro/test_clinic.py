@@ -238,6 +238,14 @@ async def test_the_nearest_come_first_and_what_is_too_far_not_at_all(stage: Stag
         problem(await stage.call("GET", f"/clinics?{wrong}"), 400, "VALIDATION_ERROR")
 
 
+async def test_near_is_a_circle_and_not_a_box(stage: Stage) -> None:
+    owner, admin = await stage.vendor(), await stage.admin()
+    await approved_clinic(stage, owner, admin, name="Beside", latitude=0.085, longitude=100.0)
+    await approved_clinic(stage, owner, admin, name="Corner", latitude=0.085, longitude=100.085)
+    assert await names(stage, "lat=0&lon=100&radiusKm=10") == ["Beside"]
+    assert await names(stage, "lat=0&lon=100&radiusKm=14") == ["Beside", "Corner"]
+
+
 async def test_places_across_the_antimeridian_are_near(stage: Stage) -> None:
     owner, admin = await stage.vendor(), await stage.admin()
     await approved_clinic(stage, owner, admin, name="East", latitude=-17.0, longitude=179.95)

@@ -30,11 +30,13 @@ async def test_10_review_and_rating(stage: Stage) -> None:
     whole = (4.3, 3, {"4": 2, "5": 1})
     assert await shown(stage, clinic_id) == whole
 
-    published = await stage.published(ReviewSubmitted)
+    published = [event for event in await stage.published(ReviewSubmitted) if str(event.clinic_id) == clinic_id]
+    assert len(published) == 3
     for event in published:
         await stage.world.deliver("clinic", event, times=2)
     assert await shown(stage, clinic_id) == whole
-    assert len(await stage.published(ClinicRatingUpdated)) == 3
+    rated = [str(event.clinic_id) for event in await stage.published(ClinicRatingUpdated)]
+    assert rated.count(clinic_id) == 3
 
     confirmed = await new_booking(stage, customer, clinic_id, service_id, status="confirmed")
     body = {"rating": 5, "review": "Too early"}

@@ -3,15 +3,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from freehold import ConfigurationError, Service, System
+from freehold import ConfigurationError, Event, Service, System
+from freehold.inspect.event_lock import EventLock
+from freehold.inspect.message_schema import Schema
 from freehold.inspect.site import build_site, write_site
 from systems.booking_rush.system import system as booking_rush
 
@@ -22,6 +26,16 @@ from freehold.inspect.site import build_site
 from systems.booking_rush.system import system
 print(hashlib.sha256(repr(build_site(system)).encode()).hexdigest())
 """
+
+
+class BidPlaced(Event, name="bid.placed", topic="bids", key="bid", version=3):
+    bid: str
+    price: int
+
+
+@BidPlaced.upcast(2)
+def _of_version_2(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "price": data["sum"]}
 
 
 class Anchors(HTMLParser):
@@ -107,6 +121,20 @@ def test_findings_are_shown() -> None:
 
     assert "FH" in build_site(bad)["checks.html"]
     assert "orders_db" in build_site(bad)["checks.html"]
+
+
+def test_the_versions_of_an_event_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    former = Schema("bids", "bid", {"bid": {"type": "string"}, "sum": {"type": "int"}})
+    locked = {1: former, 2: former}
+    monkeypatch.setattr(EventLock, "of", lambda system: EventLock({"bid.placed": locked}))
+
+    page = build_site(System("auction", services=[Service("bids", publishes=[BidPlaced])]))["messages/bid.placed.html"]
+
+    versions = " ".join(re.sub(r"<[^>]+>", " ", page.partition('id="versions"')[2].partition("</table>")[0]).split())
+    assert "3 declared price was added without a default" in versions
+    assert "sum was removed or renamed" in versions
+    assert "2 still read" in versions
+    assert "1 no longer read" in versions
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

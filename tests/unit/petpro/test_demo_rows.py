@@ -12,7 +12,8 @@ from systems.petpro.booking.tables import Booking, Reservation
 from systems.petpro.clinic.tables import Clinic
 from systems.petpro.inventory.tables import OrderHold, Product
 from systems.petpro.pet.tables import Pet
-from systems.petpro.vendor.tables import Order, Payout, Vendor
+from systems.petpro.vendor.order_tables import Order, Payout
+from systems.petpro.vendor.tables import Vendor
 
 
 def test_two_copies_share_no_key() -> None:

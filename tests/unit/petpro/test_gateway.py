@@ -37,7 +37,7 @@ async def test_it_fails_as_often_as_it_is_told() -> None:
             await gateway.refund("r", "bk_1", AMOUNT)
     assert gateway.done("refund") == []
     await gateway.refund("r", "bk_1", AMOUNT)
-    assert (gateway.calls["refund"], gateway.done("refund")) == (3, [AMOUNT])
+    assert (gateway.calls("refund"), gateway.done("refund")) == (3, [AMOUNT])
 
 
 def test_webhooks_are_signed_apart_or_inside() -> None:
@@ -56,14 +56,18 @@ def test_webhooks_are_signed_apart_or_inside() -> None:
             gateway.verify(given, shown)
 
 
-async def test_what_it_did_and_its_secret_outlive_the_process(tmp_path: Path) -> None:
+async def test_what_it_did_and_was_told_and_its_secret_outlive_the_process(tmp_path: Path) -> None:
     first = open_gateway(GatewaySettings(), DataFolder(tmp_path))
     await first.refund("r", "bk_1", AMOUNT)
+    first.fail("refund")
     body, signature = first.webhook("bk_1", AMOUNT)
     await first.aclose()
     second = open_gateway(GatewaySettings(), DataFolder(tmp_path))
+    with pytest.raises(GatewayDown):
+        await second.refund("r", "bk_1", AMOUNT)
     await second.refund("r", "bk_1", AMOUNT)
     assert second.done("refund") == [AMOUNT]
+    assert (second.calls("refund", "bk_1"), second.calls("refund", "bk_2")) == (3, 0)
     second.verify(body, signature)
     other = open_gateway(GatewaySettings.model_validate({"gateway_secret": "given"}), DataFolder(tmp_path))
     with pytest.raises(InvalidSignature):

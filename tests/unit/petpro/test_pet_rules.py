@@ -75,7 +75,7 @@ def test_a_deleted_pet_gives_its_microchip_back_and_remembers_it() -> None:
 
 
 def test_a_pet_is_shown_with_what_its_history_keeps() -> None:
-    shown = PetOut.of(a_pet(), TODAY).model_dump(by_alias=True)
+    shown = PetOut.of(a_pet(), TODAY, "Dog", None).model_dump(by_alias=True)
     assert (shown["color"], shown["specialNeeds"], shown["age"], shown["microchipId"]) == (
         "black",
         None,

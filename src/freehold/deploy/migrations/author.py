@@ -100,5 +100,5 @@ def _rendered(kind: str, item: Any, _: Any) -> Any:
         checked = ", create_constraint=True" if item.create_constraint else ""
         return f"sa.Enum({values}, name={item.name!r}, native_enum=False{checked}, length={item.length})"
     if type(item).__module__.startswith("freehold."):
-        return f"freehold.{item!r}" if "(" in repr(item) else False
+        return f"freehold.{item!r}"
     return False

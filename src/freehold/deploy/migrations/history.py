@@ -1,6 +1,6 @@
 """A history: the revisions of one set of tables, a file each, in the order of their numbers.
 
-    src/shop/orders/migrations/0002_add_note.py
+    shop/orders/migrations/0002_add_note.py
 
 A revision is a list of steps. Its function is called to name them, and nothing happens to a database meanwhile:
 
@@ -133,7 +133,7 @@ def history_of(service: Service) -> History:
     The folder is that of the file which declares the base of its tables.
     """
     if service.tables is None:
-        return History(service.name, Path(__file__).parent / "none", {})
+        return History(service.name, Path(__file__).parent / "none", {})  # where nothing is
     file = getattr(sys.modules.get(service.tables.__module__), "__file__", None)
     folder = Path(file).parent if file else Path.cwd()
     own = folder / "migrations"

@@ -9,9 +9,10 @@ from freehold.deploy.given import provided_to
 from freehold.http.declared import openapi_documents
 from freehold.inspect.asyncapi import asyncapi
 from freehold.inspect.catalogue import Catalogue, Entry, catalogue
-from freehold.inspect.check import check
+from freehold.inspect.check import verify
 from freehold.inspect.describe import describe
 from freehold.inspect.diagrams import KINDS, pictures, to_svg
+from freehold.inspect.event_lock import Entries, EventLock
 from freehold.inspect.finding import Violation
 from freehold.model.system import System
 
@@ -25,15 +26,17 @@ class Facts:
     Args:
         description: what `describe` says.
         messages: its catalogue.
+        versions: each message's schemas by version, those in events.lock and those declared.
         openapi: each service's document, by name.
         gateway: that of the gateway.
         asyncapi: the AsyncAPI document.
-        violations: what `check` found.
+        violations: what `freehold check` reports.
         drawings: SVG to put into a page, by the diagram's name.
     """
 
     description: Document
     messages: Catalogue
+    versions: Entries
     openapi: dict[str, Document]
     gateway: Document
     asyncapi: Document
@@ -56,9 +59,10 @@ def gather(system: System) -> Facts:
     return Facts(
         description=description,
         messages=messages,
+        versions=(EventLock.of(system) or EventLock({})).with_declared(system).entries,
         openapi=services,
         gateway=gateway,
         asyncapi=asyncapi(system, messages),
-        violations=check(system),
+        violations=verify(system),
         drawings={picture.name: to_svg(picture.drawing, alone=False) for picture in found if picture.drawing.boxes},
     )

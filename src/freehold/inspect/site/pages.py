@@ -8,6 +8,7 @@ from typing import Any
 
 from freehold.inspect.asyncapi import example_on_the_wire
 from freehold.inspect.catalogue import Entry
+from freehold.inspect.message_schema import Schema
 from freehold.inspect.rules import RULES
 from freehold.inspect.site.api import operations
 from freehold.inspect.site.facts import Facts
@@ -88,11 +89,32 @@ def _message(facts: Facts, entry: Entry) -> Page:
     shown = {
         "entry": entry,
         "fields": list(fields(schema, schemas)),
+        "versions": list(_versions(facts, entry)),
         "schema": {**schema, **_definitions(schema, schemas)},
         "wire": example_on_the_wire(entry) if entry.example is not None else None,
     }
     words = " ".join([entry.about, entry.spec.topic, *schema.get("properties", {})])
     return Page(f"messages/{entry.spec.name}.html", "message.html", entry.spec.name, entry.kind, shown, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a message: what is done with it today, and what it changed of the one before."""
+
+    number: int
+    today: str
+    changes: list[str]
+
+
+def _versions(facts: Facts, entry: Entry) -> Iterator[Version]:
+    before: Schema | None = None
+    for number, schema in sorted(facts.versions[entry.spec.name].items()):
+        differences = before.differences(schema) if before is not None else ()
+        changes = [f"{what} {problem}" for what, problem, _ in differences]
+        readable = set(range(number, entry.spec.version)) <= set(entry.upcasts)
+        today = "declared" if number == entry.spec.version else "still read" if readable else "no longer read"
+        yield Version(number, today, changes)
+        before = schema
 
 
 def _definitions(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
