@@ -46,7 +46,7 @@ async def make_slots(service: ClinicService, wanted: SlotsIn, tx: Tx) -> SlotsMa
     if not inside:
         raise Problem(422, "OUTSIDE_OPERATING_HOURS", "None of these slots lies in the clinic's operating hours")
     there = await _there(service.id, wanted, tx)
-    made = [(day, each) for day, each in inside if not any(each.overlaps(other) for other in there[day])]
+    made = [(day, each) for day, each in inside if not any(_meets(each, other, wanted) for other in there[day])]
     if len(asked) == 1 and not made and wanted.staff_id is not None and not await _same(service.id, wanted, tx):
         raise Problem(409, "STAFF_OVERLAP", "This member of the staff has another slot at that time")
     for day, each in made:
@@ -58,6 +58,11 @@ async def make_slots(service: ClinicService, wanted: SlotsIn, tx: Tx) -> SlotsMa
         tx.add(slot)
         changed(slot, tx)
     return SlotsMade(created=len(made), skipped=len(asked) - len(made))
+
+
+def _meets(new: Hours, there: Hours, wanted: SlotsIn) -> bool:
+    """Whether both cannot be: nobody is in two places, and no slot of nobody's is there twice."""
+    return new.start == there.start if wanted.staff_id is None else new.overlaps(there)
 
 
 def _asked(minutes: int, wanted: SlotsIn) -> Iterator[Start]:
@@ -74,7 +79,7 @@ def _numbers(weekdays: Collection[Weekday]) -> set[int]:
 
 
 async def _there(service_id: UUID, wanted: SlotsIn, tx: Tx) -> dict[date, list[Hours]]:
-    """When somebody is busy: the member of the staff anywhere, or those of the service that no one is named for."""
+    """What is there: of the member of the staff, in any service; or of the service, where it names nobody."""
     staff = Slot.staff_id == wanted.staff_id
     if wanted.staff_id is None:
         staff = and_(Slot.staff_id.is_(None), Slot.service_id == service_id)

@@ -7,9 +7,13 @@ import os
 import signal
 import sys
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 
+from systems.petpro.booking.reservations import expire_if_due
+from systems.petpro.booking.tables import Slot
 from tests.databases import Databases
 from tests.matrix import on_engines
 from tests.systems.petpro.booking_stage import open_bookings
@@ -94,3 +98,43 @@ async def test_payments_meet_the_expiry_and_cancellations(databases: Databases, 
         taken = len([each for each in made if (await play.row(each)).status == "confirmed"])
         assert (await play.slot_row(slot)).booked_count == taken
         assert await play.stage.dead_letters() == []
+
+
+@both
+async def test_slots_of_nobody_are_made_once_by_many_at_once(databases: Databases, tmp_path: Path) -> None:
+    async with open_bookings(tmp_path / "home", {"booking": await databases.url("booking")}) as play:
+        clinic = await play.clinic()
+        wish = {"dateFrom": "2030-01-07", "dateTo": "2030-01-07", "startTime": "09:00", "endTime": "10:30"}
+        path = f"/services/{clinic.service['id']}/slots"
+        answers = await asyncio.gather(*(play.stage.call("POST", path, clinic.owner, **wish) for _ in range(8)))
+        assert sorted(answer.json()["created"] for answer in answers) == [0] * 7 + [3]
+        assert len(await play.stage.rows("booking", Slot)) == 3
+
+
+@on_engines("postgres-schemas", why="SQLite has one writer at a time, whom nobody meets")
+async def test_a_webhook_waits_for_the_expiry_that_it_meets(databases: Databases, tmp_path: Path) -> None:
+    url = await databases.url("booking")
+    async with open_bookings(tmp_path / "home", {"booking": url}) as play:
+        clinic, who = await play.clinic(), await play.stage.customer()
+        made = await play.booked(who, await play.slot(clinic))
+        play.clock.advance(seconds=901)
+        async with play.world.work("booking").transaction() as tx:
+            assert await expire_if_due(UUID(made["reservationId"]), tx)
+            sending = asyncio.create_task(play.send(made))
+            await somebody_waits(url)
+        assert (await sending).status_code == 200
+        await play.world.run_due()
+        assert ((await play.row(made)).status, (await play.payment(made)).status) == ("cancelled", "refunded")
+        await play.check_books()
+
+
+async def somebody_waits(url: str) -> None:
+    """Until a transaction in the database waits for a lock."""
+    connection = await asyncpg.connect(url)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    try:
+        async with asyncio.timeout(30):
+            while not await connection.fetchval(waiting):
+                pass
+    finally:
+        await connection.close()
