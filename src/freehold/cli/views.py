@@ -11,10 +11,10 @@ import typer
 from freehold.cli.output import AsJson, print_json, print_line, print_table
 from freehold.cli.service import open_services
 from freehold.cli.systems import DeployName, SystemName, find_system
-from freehold.model.derived import Derived
 from freehold.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from freehold.model.derived import Derived
     from freehold.model.system import System
     from freehold.model.view import View
     from freehold.runtime.views import ViewReport
@@ -86,6 +86,8 @@ async def _list(system: System, deploy: str) -> dict[str, ViewReport]:
 
 
 async def _rebuild(system: System, chosen: str, deploy: str) -> int:
+    from freehold.model.derived import Derived
+
     service, view = _find(system, chosen)
     sources = list(view.followed) if isinstance(view, Derived) else [view]
     answerers = [system.answerer(query) for source in sources for query in source.snapshots]
