@@ -29,9 +29,10 @@ class MariaDB(PrivateServer):
         (self.folder / "tmp").mkdir()
         self._give(self.folder / "tmp")
         password = secrets.token_urlsafe(16)
+        # A server that starts removes what it takes for an old one's temporary tables: each has a folder of its own.
         self.run(
-            self._install_db, "--no-defaults", f"--datadir={self.folder / 'data'}", "--skip-test-db",
-            "--skip-name-resolve", "--auth-root-authentication-method=normal",
+            self._install_db, "--no-defaults", f"--datadir={self.folder / 'data'}", f"--tmpdir={self.folder / 'tmp'}",
+            "--skip-test-db", "--skip-name-resolve", "--auth-root-authentication-method=normal",
         )  # fmt: skip
         self._init = self.write("init.sql", _administrator(password))
         self.launch()
