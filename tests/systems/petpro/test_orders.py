@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +20,7 @@ from systems.petpro.vendor.contract import (
     TakePaymentNotice,
 )
 from systems.petpro.vendor.order_tables import Order, OrderRefund
+from systems.petpro.vendor.orders import expire
 from tests.systems.petpro.market_stage import ADDRESS, open_on
 from tests.systems.petpro.stage import Stage, problem, stage_mark
 
@@ -177,6 +179,20 @@ async def test_who_pays_too_late_gets_the_money_back(stage: Stage) -> None:
     assert market.gateway.done("refund", payment.external_reference) == [Decimal("111.00")]
     assert await market.stock(product) == Level(available=10, reserved=0)
     assert await market.told(OrderPaid, order_id) == []
+
+
+async def test_who_pays_just_before_the_order_expires_has_it(stage: Stage) -> None:
+    market = await open_on(stage)
+    product = await market.listed(await market.shop(), "100.00")
+    order_id = await market.placed(await market.customer(), (product, 1))
+    stage.clock.advance(seconds=601)  # overdue, and the job that expires orders has found it already
+    assert (await market.notice(order_id)).status_code == 200
+    await stage.world.work("vendor").run(partial(expire, UUID(order_id)))
+    await market.go_on()
+    order = await market.order_row(order_id)
+    assert (order.status, order.reservation_state) == ("processing", "committed")
+    assert await market.told(OrderCancelled, order_id) == []
+    assert await market.stock(product) == Level(available=9, reserved=0)
 
 
 async def test_an_order_that_was_cancelled_before_its_stock_was_held(stage: Stage) -> None:
