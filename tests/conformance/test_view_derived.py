@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -380,6 +381,21 @@ async def test_a_crash_leaves_the_old_rows_and_another_run_finishes(keeper: Keep
         await keeper.host.views.rebuild("sales")
     assert await keeper.sales() == owner.truth()
     assert (await keeper.host.views.state("sales")).state == "idle"
+
+
+@pytest.mark.parametrize("nth", range(1, 7))
+async def test_a_crash_while_a_source_is_rebuilt_leaves_nothing_behind_for_good(
+    keeper: Keeper, owner: Owner, nth: int
+) -> None:
+    """Commits: begin, a page of each snapshot, the switch, then all rows that follow."""
+    await keeper.tell(*filled(owner))
+    await keeper.spoil(update(Shop.__table__).values(name="wrong"), update(Sales.__table__).values(name="wrong"))
+    with crash_at("commit.before", nth=nth), suppress(Crash):
+        await keeper.host.views.rebuild("shops")
+    await keeper.host.views.resume()
+    if nth == 1:  # nothing had begun
+        await keeper.host.views.rebuild("shops")
+    assert await keeper.sales() == owner.truth()
 
 
 async def test_an_owner_that_is_down_leaves_the_old_rows(keeper: Keeper, owner: Owner) -> None:
