@@ -15,6 +15,7 @@ from systems.petpro.booking.contract import (
     BookingCancelled,
     BookingConfirmed,
     BookingStatusChanged,
+    PaymentFailed,
     PaymentRefunded,
     ReservationCancelled,
 )
@@ -147,8 +148,8 @@ async def call_off(
     back = CalledOff(0, Decimal(0))
     if payment.is_paid:
         back = CalledOff(percent, max(share(payment.amount, percent), payment.asked_back))
-    elif payment.status in ("pending", "processing"):
-        payment.status, payment.updated_at = "failed", now
+    else:
+        fail(payment, reason, tx)
     if back.amount > payment.asked_back:
         payment.ask_refund(back.amount - payment.asked_back, reason, now)
         await record_refunds(booking, payment.asked_back, tx)
@@ -162,6 +163,19 @@ async def call_off(
         notice("booking_cancelled", booking, reason=reason, refund_amount=f"{back.amount:.2f}"),
     )  # fmt: skip
     return back
+
+
+def fail(payment: Payment, reason: str, tx: Tx) -> None:
+    """Nobody has paid, and it is told; a payment that has come further stays as it is."""
+    if payment.status not in ("pending", "processing"):
+        return
+    payment.status, payment.updated_at = "failed", tx.now()
+    tx.publish(
+        PaymentFailed(
+            payment_id=payment.id, booking_id=payment.booking_id, reason=reason, status=payment.status,
+            failed_at=tx.now(),
+        )
+    )  # fmt: skip
 
 
 def end_reservation(reservation: Reservation, status: Literal["cancelled", "expired"], reason: str, tx: Tx) -> None:

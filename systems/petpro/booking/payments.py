@@ -9,9 +9,9 @@ from functools import partial
 from uuid import UUID
 
 from freehold import Problem, Tx, Work, not_found
-from systems.petpro.booking.appointments import Held, hold
+from systems.petpro.booking.appointments import Held, fail, hold
 from systems.petpro.booking.booking_bodies import NoticeIn
-from systems.petpro.booking.contract import PaymentFailed, PaymentProcessed, PaymentRefunded
+from systems.petpro.booking.contract import PaymentProcessed, PaymentRefunded
 from systems.petpro.booking.finance import record_refunds
 from systems.petpro.booking.metrics import STUBBORN_REFUNDS
 from systems.petpro.booking.money_tables import Payment
@@ -79,14 +79,8 @@ async def take_notice(notice: NoticeIn, tx: Tx) -> UUID:
         raise Problem(400, "AMOUNT_MISMATCH", f"The payment is of {payment.amount} {payment.currency}", keep=True)
     if notice.status == "completed":
         _succeed(held, tx)
-    elif payment.status in ("pending", "processing"):
-        payment.status, payment.updated_at = "failed", tx.now()
-        tx.publish(
-            PaymentFailed(
-                payment_id=payment.id, booking_id=payment.booking_id, reason=notice.status, status=payment.status,
-                failed_at=tx.now(),
-            )
-        )  # fmt: skip
+    else:
+        fail(payment, notice.status, tx)
     return payment.id
 
 
