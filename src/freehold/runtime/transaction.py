@@ -42,9 +42,8 @@ class Tx:
     """One transaction: rows, events, commands and records that commit together or not at all.
 
     It opens the database at its first statement, so that what comes before (a call to another service, a look into a
-    cache)
-    holds no lock. Events are written in one statement right before the commit, which keeps them in the order in which
-    transactions got their locks.
+    cache) holds no lock. Events are written in one statement right before the commit, which keeps them in the order in
+    which transactions got their locks.
     """
 
     def __init__(self, host: Host, context: Context, *, readonly: bool) -> None:
@@ -85,10 +84,7 @@ class Tx:
         return self._host.provided.use(kind)
 
     async def flag(self, name: str) -> bool:
-        """Whether a feature flag of this service is on for the transaction's user; for nobody, only when it is for all.
-
-        Read at most once a second. Raises ConfigurationError for a flag that is not declared.
-        """
+        """Whether a declared feature flag, as it was a second ago at most, is on for the transaction's user, if any."""
         return await self._host.flags.is_on(name, self.user.id if self.user else None, self.connection)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
