@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 _RANDOM_BITS = 74  # all that a version 7 identifier holds besides its time, version and variant
@@ -55,3 +55,8 @@ def uuid7(now: datetime | None = None) -> UUID:
         ms, random = _injected.next(int(now.timestamp() * 1000))
     upper, lower = random >> 62, random & ((1 << 62) - 1)
     return UUID(int=ms << 80 | 0x7 << 76 | upper << 64 | 0b10 << 62 | lower)
+
+
+def time_of(id: UUID) -> datetime | None:
+    """The time in a version 7 UUID, in UTC, to the millisecond; None where it is of another version."""
+    return datetime.fromtimestamp((id.int >> 80) / 1000, UTC) if id.version == 7 else None

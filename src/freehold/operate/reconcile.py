@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +15,7 @@ from sqlalchemy.engine import RowMapping
 from freehold.inspect.survey import Survey
 from freehold.model.columns import UtcDateTime
 from freehold.model.errors import ConfigurationError
+from freehold.model.ids import time_of
 from freehold.model.soft_refs import OnMissing, SoftRef, soft_ref_of
 from freehold.model.system import System
 from freehold.runtime.host import Host
@@ -183,9 +184,7 @@ def _since(row: RowMapping, key: Sequence[Column[Any]], moment: Column[Any] | No
         told: datetime | None = row[moment]
         return told
     value = row[key[0]] if len(key) == 1 else None
-    if isinstance(value, UUID) and value.version == 7:
-        return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
-    return None
+    return time_of(value) if isinstance(value, UUID) else None
 
 
 async def _repair(reference: _Reference, orphans: Sequence[Orphan], tx: Tx) -> None:

@@ -84,7 +84,10 @@ class Tx:
         return self._host.provided.use(kind)
 
     async def flag(self, name: str) -> bool:
-        """Whether a declared feature flag, as it was a second ago at most, is on for the transaction's user, if any."""
+        """Whether a feature flag, as it was a second ago at most, is on for the transaction's user, if any.
+
+        Raises ConfigurationError for one that the service does not declare.
+        """
         return await self._host.flags.is_on(name, self.user.id if self.user else None, self.connection)
 
     # --- rows ---------------------------------------------------------------------------------------------------------

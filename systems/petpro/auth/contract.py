@@ -18,7 +18,9 @@ DeliveryMethod = Literal["email", "sms", "push"]
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-class UserCreated(Event, name="user.created", topic="petpro.auth.users", key="user_id"):
+class UserFact(Event):
+    """What is told of a user's own data."""
+
     user_id: UUID
     email: str
     full_name: str
@@ -26,17 +28,13 @@ class UserCreated(Event, name="user.created", topic="petpro.auth.users", key="us
     roles: list[str]
     is_active: bool
     version: int
+
+
+class UserCreated(UserFact, name="user.created", topic="petpro.auth.users", key="user_id"):
     created_at: Timestamp
 
 
-class UserUpdated(Event, name="user.updated", topic="petpro.auth.users", key="user_id"):
-    user_id: UUID
-    email: str
-    full_name: str
-    phone_number: str | None
-    roles: list[str]
-    is_active: bool
-    version: int
+class UserUpdated(UserFact, name="user.updated", topic="petpro.auth.users", key="user_id"):
     updated_at: Timestamp
 
 

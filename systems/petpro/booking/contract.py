@@ -213,7 +213,9 @@ class FinancialEntryRecorded(Event, name="financial_entry.recorded", topic="petp
     recorded_at: Timestamp
 
 
-class ReviewSubmitted(Event, name="review.submitted", topic="petpro.booking.reviews", key="clinic_id"):
+class ReviewFact(Event):
+    """What is told of a review."""
+
     review_id: UUID
     booking_id: UUID
     user_id: UUID
@@ -222,18 +224,13 @@ class ReviewSubmitted(Event, name="review.submitted", topic="petpro.booking.revi
     rating: int
     is_published: bool
     version: int
+
+
+class ReviewSubmitted(ReviewFact, name="review.submitted", topic="petpro.booking.reviews", key="clinic_id"):
     submitted_at: Timestamp
 
 
-class ReviewUpdated(Event, name="review.updated", topic="petpro.booking.reviews", key="clinic_id"):
-    review_id: UUID
-    booking_id: UUID
-    user_id: UUID
-    clinic_id: UUID
-    service_id: UUID
-    rating: int
-    is_published: bool
-    version: int
+class ReviewUpdated(ReviewFact, name="review.updated", topic="petpro.booking.reviews", key="clinic_id"):
     updated_at: Timestamp
 
 

@@ -16,7 +16,9 @@ DocumentType = Literal["business_license", "veterinary_license", "tax_registrati
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-class ClinicCreated(Event, name="clinic.created", topic="petpro.clinic.clinics", key="clinic_id"):
+class ClinicFact(Event):
+    """What is told of a clinic."""
+
     clinic_id: UUID
     owner_id: UUID
     name: str
@@ -29,22 +31,13 @@ class ClinicCreated(Event, name="clinic.created", topic="petpro.clinic.clinics",
     timezone: str
     operating_hours: dict[str, Any]
     version: int
+
+
+class ClinicCreated(ClinicFact, name="clinic.created", topic="petpro.clinic.clinics", key="clinic_id"):
     created_at: Timestamp
 
 
-class ClinicUpdated(Event, name="clinic.updated", topic="petpro.clinic.clinics", key="clinic_id"):
-    clinic_id: UUID
-    owner_id: UUID
-    name: str
-    address: str
-    city: str
-    province: str
-    phone_number: str
-    status: str
-    commission_rate: Percent
-    timezone: str
-    operating_hours: dict[str, Any]
-    version: int
+class ClinicUpdated(ClinicFact, name="clinic.updated", topic="petpro.clinic.clinics", key="clinic_id"):
     updated_at: Timestamp
 
 

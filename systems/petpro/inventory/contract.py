@@ -29,7 +29,9 @@ class Shortage(BaseModel):
     available: int
 
 
-class ProductCreated(Event, name="product.created", topic="petpro.inventory.products", key="product_id"):
+class ProductFact(Event):
+    """What is told of a product."""
+
     product_id: UUID
     sku: str
     name: str
@@ -42,22 +44,13 @@ class ProductCreated(Event, name="product.created", topic="petpro.inventory.prod
     image_url: str | None
     is_active: bool
     version: int
+
+
+class ProductCreated(ProductFact, name="product.created", topic="petpro.inventory.products", key="product_id"):
     created_at: Timestamp
 
 
-class ProductUpdated(Event, name="product.updated", topic="petpro.inventory.products", key="product_id"):
-    product_id: UUID
-    sku: str
-    name: str
-    category_id: UUID
-    category_name: str | None
-    vendor_id: UUID | None
-    regular_price: Money
-    sale_price: Money | None
-    on_sale: bool
-    image_url: str | None
-    is_active: bool
-    version: int
+class ProductUpdated(ProductFact, name="product.updated", topic="petpro.inventory.products", key="product_id"):
     updated_at: Timestamp
 
 

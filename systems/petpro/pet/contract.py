@@ -13,23 +13,22 @@ from freehold import After, Event, Page, Query, Timestamp
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-class PetCreated(Event, name="pet.created", topic="petpro.pet.pets", key="pet_id"):
+class PetFact(Event):
+    """What is told of a pet."""
+
     pet_id: UUID
     user_id: UUID
     name: str
     species: str
     breed: str | None
     version: int
+
+
+class PetCreated(PetFact, name="pet.created", topic="petpro.pet.pets", key="pet_id"):
     created_at: Timestamp
 
 
-class PetUpdated(Event, name="pet.updated", topic="petpro.pet.pets", key="pet_id"):
-    pet_id: UUID
-    user_id: UUID
-    name: str
-    species: str
-    breed: str | None
-    version: int
+class PetUpdated(PetFact, name="pet.updated", topic="petpro.pet.pets", key="pet_id"):
     updated_at: Timestamp
 
 

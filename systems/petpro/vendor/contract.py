@@ -44,7 +44,9 @@ class ItemStatus(BaseModel):
     delivered_at: Timestamp | None
 
 
-class VendorCreated(Event, name="vendor.created", topic="petpro.vendor.vendors", key="vendor_id"):
+class VendorFact(Event):
+    """What is told of a vendor."""
+
     vendor_id: UUID
     user_id: UUID
     business_name: str
@@ -52,17 +54,13 @@ class VendorCreated(Event, name="vendor.created", topic="petpro.vendor.vendors",
     status: str
     commission_rate: Percent
     version: int
+
+
+class VendorCreated(VendorFact, name="vendor.created", topic="petpro.vendor.vendors", key="vendor_id"):
     created_at: Timestamp
 
 
-class VendorUpdated(Event, name="vendor.updated", topic="petpro.vendor.vendors", key="vendor_id"):
-    vendor_id: UUID
-    user_id: UUID
-    business_name: str
-    business_type: str
-    status: str
-    commission_rate: Percent
-    version: int
+class VendorUpdated(VendorFact, name="vendor.updated", topic="petpro.vendor.vendors", key="vendor_id"):
     updated_at: Timestamp
 
 
