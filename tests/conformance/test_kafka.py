@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from freehold.buses.kafka import KafkaBus
 from freehold.buses.kafka.address import Address
 from freehold.buses.kafka.client import OWN
+from freehold.model.envelope import Envelope
 from freehold.model.errors import BusUnavailable, ConfigurationError, Refused
 from freehold.model.topology import Topology
 from tests import servers
@@ -201,17 +202,20 @@ async def test_nothing_that_is_handed_over_behind_a_failure_overtakes_it(buses: 
     await subscribe(bus, buses.topology, "payments", payments)
     await publish(bus, [event(0)])
     Broker(buses).set("max.message.bytes", "20000")
-    events = [event(n, size=3000 if n < 40 else 0) for n in range(1, 400)]
-    answers = list(await bus.publish(events[:39]))
+    sent: list[Envelope] = []
+    answers: list[asyncio.Future[None]] = []
     while not any(answer.done() and answer.exception() for answer in answers):  # until the failure is told
-        answers += await bus.publish([events[len(answers)]])
+        if all(answer.done() for answer in answers):  # at first, and when they went in small batches
+            numbers, size = range(len(sent) + 1, len(sent) + 40), 3000
+        else:
+            numbers, size = range(len(sent) + 1, len(sent) + 2), 0
+        sent += [event(n, size=size) for n in numbers]
+        answers += await bus.publish(sent[len(answers) :])
         await asyncio.sleep(0.0002)
     results = await asyncio.gather(*answers, return_exceptions=True)
-    assert len(results) > 40
-    failed = [e for e, result in zip(events, results, strict=False) if result is not None]
-    await publish(bus, [*failed, *events[len(results) :]])
-    await payments.until(400)
-    assert payments.first() == list(range(400))
+    await publish(bus, [e for e, result in zip(sent, results, strict=True) if result is not None])
+    await payments.until(len(sent) + 1)
+    assert payments.first() == list(range(len(sent) + 1))
 
 
 async def test_what_the_broker_refuses_for_itself_is_told_with_its_reason(buses: Buses) -> None:

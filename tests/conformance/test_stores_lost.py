@@ -21,8 +21,8 @@ from tests.servers.private import free_port
 pytestmark = pytest.mark.guarantee("G9")
 
 DEADLINE = 10.0
-PATIENCE = 3.0
-"""Seconds that no call may take, whatever Redis does."""
+PATIENCE = 10.0
+"""Seconds for over five hundred calls, whatever Redis does: those that waited for it would take as many."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def make() -> bytes:
 
 
 async def check_that_nobody_waits(store: Store) -> None:
-    """What each port does while the store is away."""
+    """What each port does while the store is away. One that was only frozen may still do what it was asked."""
     shelf: Shelf = store.shelf("orders")
     began = time.monotonic()
     assert await shelf.cache.get("a") is None
@@ -70,14 +70,14 @@ async def check_that_nobody_waits(store: Store) -> None:
     assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
     calls: list[Callable[[], Awaitable[object]]] = [
         store.ping,
-        lambda: shelf.counters.reserve("zone", "c1", 1),
-        lambda: shelf.counters.confirm("c1"),
-        lambda: shelf.counters.release("c1"),
-        lambda: shelf.counters.levels(["zone"]),
+        lambda: shelf.counters.reserve("other", "c0", 1),
+        lambda: shelf.counters.confirm("c0"),
+        lambda: shelf.counters.release("c0"),
+        lambda: shelf.counters.levels(["other"]),
         lambda: shelf.counters.held("u"),
-        lambda: shelf.counters.add("zone", 1),
-        lambda: shelf.counters.restore("zone", 1),
-        lambda: shelf.counters.set("zone", 1, 1),
+        lambda: shelf.counters.add("other", 1),
+        lambda: shelf.counters.restore("other", 1),
+        lambda: shelf.counters.set("other", 1, 1),
         lambda: shelf.line.join("l", "m"),
         lambda: shelf.line.position("l", "m"),
         lambda: shelf.line.pop("l", 1),
