@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from freehold.model.service import Retry as Retry
     from freehold.model.service import Service as Service
     from freehold.model.soft_refs import soft_ref as soft_ref
+    from freehold.model.spelled import spelled as spelled
     from freehold.model.system import Gateway as Gateway
     from freehold.model.system import QueuePass as QueuePass
     from freehold.model.system import RateLimit as RateLimit
@@ -146,6 +147,7 @@ _ROOMS = {
     "model.saga": "Saga Step",
     "model.service": "Retry Service",
     "model.soft_refs": "soft_ref",
+    "model.spelled": "spelled",
     "model.system": "Gateway QueuePass RateLimit System",
     "model.derived": "Derived",
     "model.view": "Change Drift View",

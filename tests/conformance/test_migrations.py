@@ -21,10 +21,15 @@ from freehold.model.ports import Engine
 from freehold.runtime import faultpoints
 from freehold.runtime.host import Host
 from systems.booking_rush.system import system as booking_rush
+from systems.petpro.system import system as petpro
 from tests.conformance.orders_of_versions import declared, write_history
 from tests.databases import Databases
 
 pytestmark = pytest.mark.guarantee("G9")
+OF_EVERY_SYSTEM = pytest.mark.parametrize(
+    "service",
+    [pytest.param(each, id=f"{of.name}.{each.name}") for of in (booking_rush, petpro) for each in of.services],
+)
 ALIKE = pytest.mark.only("schemas and databases of PostgreSQL have the same DDL")
 
 
@@ -240,7 +245,7 @@ def drop_index(connection: Connection) -> None:
     next(index for index in table.indexes if index.name == "ix_orders_satang").drop(connection)
 
 
-@pytest.mark.parametrize("service", booking_rush.services, ids=lambda service: service.name)
+@OF_EVERY_SYSTEM
 async def test_what_is_made_of_the_models_has_no_drift(service: Any, databases: Databases) -> None:
     migrations = Migrations(service, await databases.open(service.name))
     await migrations.start(automatic=False)
@@ -248,7 +253,7 @@ async def test_what_is_made_of_the_models_has_no_drift(service: Any, databases: 
 
 
 @pytest.mark.parametrize("engine_kind", ["sqlite", "postgres-databases", "mariadb"], indirect=True)
-@pytest.mark.parametrize("service", booking_rush.services, ids=lambda service: service.name)
+@OF_EVERY_SYSTEM
 @ALIKE
 async def test_from_zero_a_history_gives_what_the_models_give(service: Any, databases: Databases) -> None:
     """Every revision on an empty database, and not one table made by the models."""

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from sqlalchemy import ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, column
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from freehold import ConfigurationError, Money, Point, Portable, Service, TimeOfDay, Timestamp
+from freehold import ConfigurationError, ExactDecimal, Money, Percent, Point, Portable, Service, TimeOfDay, Timestamp
 from freehold.deploy.migrations.author import history_from_zero, write_revision
 from freehold.deploy.migrations.declared import declared_tables
 from freehold.deploy.migrations.history import History, history_of
 from systems.booking_rush.system import system as booking_rush
+from systems.petpro.system import system as petpro
 
 
 def service(columns: dict[str, tuple[Any, dict[str, bool]]], *, others: bool = False) -> Service:
@@ -131,6 +133,33 @@ async def test_another_value_of_an_enum_is_another_check(history: History) -> No
     ]
 
 
+async def test_a_check_on_a_decimal_is_said_as_each_database_keeps_it(history: History) -> None:
+    def shops(*, checked: bool, of: str = "shops") -> Service:
+        class Base(Portable, DeclarativeBase):
+            pass
+
+        class Shop(Base):
+            __tablename__ = of
+            id: Mapped[int] = mapped_column(primary_key=True)
+            rate: Mapped[Percent]
+            if checked:
+                __table_args__ = (CheckConstraint(column("rate", ExactDecimal(5, 2)) <= 100, "rate"),)
+
+        return Service("shop", tables=Base)
+
+    said = "freehold.spelled('rate <= 100', sqlite='rate <= 10000')"
+    for checked, of, line in (
+        (False, "shops", "create_table('shops'"),
+        (True, "shops", f"op.create_check_constraint(op.f('ck_shops_rate'), 'shops', {said})"),
+        (True, "stores", f"sa.CheckConstraint({said}, name=op.f('ck_stores_rate'))"),
+    ):
+        (path, *_) = await write_revision(shops(checked=checked, of=of), "a change", again(history))
+        assert line in path.read_text()
+        assert await history_from_zero(again(history), declared_tables(shops(checked=checked, of=of))) == []
+    (step,) = [s for s in again(history).revisions[1].steps(PGDialect(), {}) if "ck_shops_rate" in s.text]
+    assert step.sql(PGDialect()) == ["ALTER TABLE shops ADD CONSTRAINT ck_shops_rate CHECK (rate <= 100);"]
+
+
 async def test_keys_come_and_go(history: History) -> None:
     await written({"note": NOTE}, history)
     unique = {"note": (str | None, {"unique": True})}
@@ -210,7 +239,9 @@ def test_what_processes_of_the_version_before_could_trip_over(step: str, breaks:
     assert bool(found.breaks) == breaks
 
 
-@pytest.mark.parametrize("named", booking_rush.services, ids=lambda each: each.name)
-async def test_the_histories_of_booking_rush_lead_to_its_models(named: Service) -> None:
+@pytest.mark.parametrize(
+    "named", [pytest.param(each, id=f"{of.name}.{each.name}") for of in (booking_rush, petpro) for each in of.services]
+)
+async def test_the_histories_of_the_systems_lead_to_their_models(named: Service) -> None:
     assert history_of(named).head >= "0001"
     assert await history_from_zero(history_of(named), declared_tables(named)) == []

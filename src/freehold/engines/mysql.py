@@ -14,6 +14,7 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql.schema import MetaData, Table, UniqueConstraint
 from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -32,6 +33,10 @@ from freehold.model.ports import CONNECTIONS
 registry.register("mysql.freehold", "freehold.engines.mysql_dialect", "ServerDialect")
 
 _INT64 = 1 << 63
+_FOREIGN_KEY = text(
+    "SELECT 1 FROM information_schema.table_constraints WHERE constraint_schema = DATABASE() "
+    "AND table_name = :table AND constraint_name = :name"
+)
 
 
 class MysqlEngine(SqlEngine):
@@ -157,12 +162,15 @@ class MysqlEngine(SqlEngine):
             raise DatabaseUnavailable(f"another process is changing tables for {CHANGE_SECONDS} seconds already")
 
     async def make(self, connection: AsyncConnection, metadata: MetaData) -> None:
-        """One table after another, each with its indexes or not at all; what is there stays."""
+        """One table after another, each whole or not at all, then foreign keys in a circle; what is there stays."""
         existing = text("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")
         there = set(await connection.scalars(existing))
         for table in metadata.sorted_tables:
             if table.name not in there:
                 await connection.execute(CreateWholeTable(table))
+        for key in (key for table in metadata.sorted_tables for key in table.foreign_key_constraints if key.use_alter):
+            if not await connection.scalar(_FOREIGN_KEY, {"table": key.table.name, "name": key.name}):
+                await connection.execute(AddConstraint(key))
 
     # --- errors -------------------------------------------------------------------------------------------------------
 

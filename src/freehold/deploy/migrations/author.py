@@ -12,14 +12,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from alembic.autogenerate import render_python_code
+from alembic.autogenerate import render_python_code, renderers
 from alembic.operations import ops
-from sqlalchemy import Connection, Enum, MetaData
+from sqlalchemy import ColumnElement, Connection, Enum, MetaData
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.engine.default import DefaultDialect
 
 from freehold.deploy.migrations.declared import declared_tables
 from freehold.deploy.migrations.history import History, history_of
-from freehold.deploy.migrations.operations import apart, operations
-from freehold.deploy.migrations.schema import Difference, declared_shapes, differences, live_shapes
+from freehold.deploy.migrations.operations import AddCheck, apart, operations
+from freehold.deploy.migrations.schema import Difference, declared_shapes, differences, live_shapes, spelled_by
 from freehold.engines.factory import open_engine
 from freehold.model.errors import ConfigurationError
 from freehold.model.service import Service
@@ -71,7 +73,8 @@ async def write_revision(service: Service, message: str, history: History | None
 def _from_zero(connection: Connection, history: History, declared: MetaData) -> list[Difference]:
     for revision in history.revisions:
         for step in revision.steps(connection.dialect, history.names):
-            step.run(connection)
+            if not step.is_done(connection):
+                step.run(connection)
     return list(differences(declared_shapes(declared, connection.dialect), live_shapes(connection)))
 
 
@@ -92,7 +95,9 @@ def _file(said: str, found: Sequence[ops.MigrateOperation]) -> str:
 
 
 def _rendered(kind: str, item: Any, _: Any) -> Any:
-    """How a type is written where Alembic would write what only one database has; False: as Alembic writes it."""
+    """How a part is written where Alembic would write what only one database has; False: as Alembic writes it."""
+    if kind == "check" and not item._type_bound:
+        return f"sa.CheckConstraint({_condition(item.sqltext)}, name=op.f({str(item.name)!r}))"
     if kind != "type":
         return False
     if isinstance(item, Enum) and not item.native_enum:
@@ -102,3 +107,14 @@ def _rendered(kind: str, item: Any, _: Any) -> Any:
     if type(item).__module__.startswith("freehold."):
         return f"freehold.{item!r}"
     return False
+
+
+@renderers.dispatch_for(AddCheck)
+def _check_added(_: Any, operation: AddCheck) -> str:
+    name, table = str(operation.constraint_name), operation.table_name
+    return f"op.create_check_constraint(op.f({name!r}), {table!r}, {_condition(operation.condition)})"
+
+
+def _condition(declared: ColumnElement[Any]) -> str:
+    text, sqlite = (spelled_by(dialect, declared) for dialect in (DefaultDialect(), SQLiteDialect()))
+    return repr(text) if text == sqlite else f"freehold.spelled({text!r}, sqlite={sqlite!r})"

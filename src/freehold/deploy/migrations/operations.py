@@ -6,7 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, Column, Enum, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Enum,
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.schema import Index
 from sqlalchemy.sql.elements import conv
@@ -18,6 +27,12 @@ from freehold.deploy.migrations.steps import steps_of
 _CONSTRAINTS = {"check": "check", "unique": "unique", "index": "", "foreign key": "foreignkey"}
 
 
+class AddCheck(ops.CreateCheckConstraintOp):
+    """A CHECK whose condition is the declared one, which databases may spell differently."""
+
+    condition: ColumnElement[Any]
+
+
 def operations(found: Sequence[Difference], declared: MetaData) -> Iterator[ops.MigrateOperation]:
     """In an order in which each can be done: nothing new stands on what is gone, and nothing goes that is stood on."""
     new = {each.table for each in found if each.part == "table" and each.kind == "missing"}
@@ -26,6 +41,12 @@ def operations(found: Sequence[Difference], declared: MetaData) -> Iterator[ops.
             yield ops.CreateTableOp.from_table(table)
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 yield ops.CreateIndexOp.from_index(index)
+    for table in declared.sorted_tables:
+        if (
+            table.name in new
+        ):  # what refers in a cycle comes once all are there, unless the database took it with its table
+            cyclic = (key for key in table.foreign_key_constraints if key.use_alter)
+            yield from (ops.CreateForeignKeyOp.from_constraint(key) for key in cyclic)
     columns = [each for each in found if each.part in ("column", "type", "null")]
     added = {(each.table, each.name) for each in columns if each.kind == "missing"}
     parts = [each for each in found if each.part in _CONSTRAINTS and not _comes_with(each, declared, added)]
@@ -131,7 +152,7 @@ def _added(found: Difference, table: Table) -> ops.MigrateOperation:
     if isinstance(wanted, Index):
         return ops.CreateIndexOp.from_index(wanted)
     if found.part == "check":
-        return ops.CreateCheckConstraintOp(conv(found.name), table.name, str(found.condition))
+        return AddCheck(conv(found.name), table.name, wanted.sqltext)
     return ops.AddConstraintOp.from_constraint(wanted)
 
 

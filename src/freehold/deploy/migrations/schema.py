@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
     Dialect,
     ForeignKeyConstraint,
@@ -166,7 +167,7 @@ def _declared(table: Table, dialect: Dialect) -> TableShape:
         indexes={str(i.name): _expressions(i) for i in table.indexes if not i.unique or _is_partial(i)},
         foreign_keys={(_columns(key), key.referred_table.name, _referred(key)): str(key.name or "") for key in keys},
         checks={
-            name: _condition(_spelled(each, dialect), dialect)
+            name: _condition(spelled_by(dialect, each.sqltext), dialect)
             for each in constraints
             if isinstance(each, CheckConstraint) and (name := check_name(each, dialect))
         },
@@ -178,8 +179,9 @@ def check_name(check: CheckConstraint, dialect: Dialect) -> str:
     return (dialect.identifier_preparer.format_constraint(check) or "").strip('"`')
 
 
-def _spelled(check: CheckConstraint, dialect: Dialect) -> str:
-    return str(check.sqltext.compile(dialect=dialect, compile_kwargs={"literal_binds": True, "include_table": False}))
+def spelled_by(dialect: Dialect, condition: ColumnElement[Any]) -> str:
+    """The SQL of a CHECK's condition."""
+    return str(condition.compile(dialect=dialect, compile_kwargs={"literal_binds": True, "include_table": False}))
 
 
 def _type(column: Column[Any], dialect: Dialect) -> str:

@@ -53,7 +53,7 @@ class Step:
     def sql(self, dialect: Dialect) -> list[str]:
         """The statements that do it."""
         if dialect.name == "sqlite" and _needs_copy(self.operation):
-            return [f"-- {self.operation.table_name} is copied into a new table that has it"]
+            return [f"-- {_table_of(self.operation)} is copied into a new table that has it"]
         buffer = StringIO()
         Operations(_context(dialect=dialect, buffer=buffer)).invoke(self.operation)
         return [line for part in buffer.getvalue().split("\n\n") if (line := part.strip())]
@@ -89,9 +89,15 @@ def _is_of_new(operation: Any, made: set[str], added: set[tuple[str, str]]) -> b
     """Whether it is about rows or values that only this revision's own version writes."""
     if not isinstance(operation, ops.AddConstraintOp | ops.CreateIndexOp):
         return False
-    table: str = getattr(operation, "table_name", "") or getattr(operation, "source_table", "")
+    table = _table_of(operation)
     columns: Sequence[Any] = getattr(operation, "columns", ()) or getattr(operation, "local_cols", ())
     return table in made or any((table, str(column)) in added for column in columns)
+
+
+def _table_of(operation: Any) -> str:
+    """The table that changes: a foreign key calls it by another name."""
+    table: str = getattr(operation, "table_name", None) or operation.source_table
+    return table
 
 
 def _call_by_its_name(operation: Any, context: MigrationContext) -> None:
@@ -261,7 +267,7 @@ def _in_copy(operations: Operations, operation: Any, connection: Connection) -> 
         table, old, new = map(quote, (operation.table_name, operation.column_name, operation.modify_name))
         operations.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")  # CHECKs and indexes follow
         return
-    name: str = getattr(operation, "table_name", None) or operation.source_table
+    name = _table_of(operation)
     with operations.batch_alter_table(name, recreate="always") as batch:
         if isinstance(operation, ops.DropColumnOp):
             for check in inspect(connection).get_check_constraints(name):

@@ -567,3 +567,12 @@ def upgrade(op: Operations) -> None:
         sa.UniqueConstraint("review_id", "user_id", name=op.f("uq_review_helpful_review_id_user_id")),
     )
     op.create_index(op.f("ix_review_helpful_user_id"), "review_helpful", ["user_id"], unique=False)
+    op.create_foreign_key(
+        op.f("fk_bookings_payment_id"),
+        "bookings",
+        "payments",
+        ["payment_id"],
+        ["id"],
+        ondelete="SET NULL",
+        use_alter=True,
+    )

@@ -110,7 +110,10 @@ def upgrade(op: Operations) -> None:
         sa.Column("updated_at", freehold.UtcDateTime(), nullable=False),
         sa.Column("timezone", sa.String(length=50), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("commission_rate BETWEEN 0 AND 100", name=op.f("ck_clinics_commission_rate")),
+        sa.CheckConstraint(
+            freehold.spelled("commission_rate BETWEEN 0 AND 100", sqlite="commission_rate BETWEEN 0 AND 10000"),
+            name=op.f("ck_clinics_commission_rate"),
+        ),
         sa.CheckConstraint("latitude IS NULL OR latitude BETWEEN -90 AND 90", name=op.f("ck_clinics_latitude")),
         sa.CheckConstraint("longitude IS NULL OR longitude BETWEEN -180 AND 180", name=op.f("ck_clinics_longitude")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clinics")),

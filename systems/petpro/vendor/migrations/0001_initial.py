@@ -196,7 +196,10 @@ def upgrade(op: Operations) -> None:
         sa.Column("created_at", freehold.UtcDateTime(), nullable=False),
         sa.Column("updated_at", freehold.UtcDateTime(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("commission_rate BETWEEN 0 AND 100", name=op.f("ck_vendors_commission_rate")),
+        sa.CheckConstraint(
+            freehold.spelled("commission_rate BETWEEN 0 AND 100", sqlite="commission_rate BETWEEN 0 AND 10000"),
+            name=op.f("ck_vendors_commission_rate"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vendors")),
         sa.UniqueConstraint("email", name=op.f("uq_vendors_email")),
         sa.UniqueConstraint("user_id", name=op.f("uq_vendors_user_id")),
