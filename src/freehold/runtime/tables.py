@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -129,6 +130,11 @@ class FrameworkTables:
             self._time("changed_at"),
         )
 
+    @classmethod
+    def of(cls, dialect: str, names: Mapping[str, str]) -> FrameworkTables:
+        """The one set of these names, which all share who only read it: to declare so many tables takes a while."""
+        return _shared(dialect, tuple(sorted(names.items())))
+
     def _table(self, name: str, *columns: Column[object] | Index | UniqueConstraint) -> Table:
         return Table(self._names.get(name, name), self.metadata, *columns)
 
@@ -241,3 +247,8 @@ class FrameworkTables:
             self._time("completed_at", nullable=True, index=True),
             UniqueConstraint("saga", "saga_key"),
         )
+
+
+@cache
+def _shared(dialect: str, names: tuple[tuple[str, str], ...]) -> FrameworkTables:
+    return FrameworkTables(dialect, dict(names))

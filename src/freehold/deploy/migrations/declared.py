@@ -25,4 +25,4 @@ def declared_tables(service: Service) -> MetaData:
 
 def toolkit_tables(service: Service, dialect: str) -> MetaData:
     """What the toolkit's history leads to."""
-    return FrameworkTables(dialect, service.table_names).metadata
+    return FrameworkTables.of(dialect, service.table_names).metadata

@@ -64,7 +64,7 @@ class Migrations:
         self.engine = engine
         self._clock = clock or SystemClock()
         self._tables = toolkit_tables(service, engine.dialect)
-        self._versions = FrameworkTables(engine.dialect, service.table_names).versions
+        self._versions = FrameworkTables.of(engine.dialect, service.table_names).versions
         toolkit, own = histories or (toolkit_history(service), history_of(service))
         self._histories = ((toolkit, self._tables), (own, declared_tables(service)))
 
