@@ -96,8 +96,8 @@ class Case:
     @classmethod
     def of(cls, item: pytest.Item) -> Case:
         call = getattr(item, "callspec", None)
-        given = dict(call.params) if call is not None else {}
-        engine, bus = given.pop("engine_kind", NOTHING), given.pop("bus_kind", NOTHING)
+        given = call.params if call is not None else {}
+        engine, bus = given.get("engine_kind", NOTHING), given.get("bus_kind", NOTHING)
         if fixed := item.get_closest_marker("cell"):
             engine, bus = fixed.kwargs.get("engine", engine), fixed.kwargs.get("bus", bus)
         path = item.location[0]
@@ -108,7 +108,7 @@ class Case:
             rows=guarantee.args if guarantee else (suite(path),),
             engine=engine,
             bus=bus,
-            variant=" ".join(f"{name}:{call.indices[name]}" for name in sorted(given)) if call is not None else "",
+            variant=variant(call.id, engine, bus) if call is not None else "",
             engines=None if guarantee else (share.args if share else USUAL if systems else EVERY),
             only=", ".join(_kinds(item)),
             why=next((mark.args[0] for mark in item.iter_markers("only")), ""),
@@ -117,6 +117,14 @@ class Case:
     @property
     def in_matrix(self) -> bool:
         return (self.engine, self.bus) != (NOTHING, NOTHING)
+
+
+def variant(id: str, *kinds: str) -> str:
+    """What the id of a test says beside its engine and its bus. The indices of pytest do not tell: they count cells."""
+    rest = f"-{id}-"
+    for kind in kinds:
+        rest = rest.replace(f"-{kind}-", "-", 1)
+    return rest.strip("-")
 
 
 def _kinds(item: pytest.Item) -> Sequence[str]:

@@ -21,6 +21,7 @@ from freehold.testing import ManualClock
 from tests.buses import Buses, having, opened, system
 from tests.conformance.shop import Seen, Shop, placed
 from tests.databases import Databases
+from tests.matrix import on_buses
 
 KEYS, EVENTS, DEADLINE = 12, 3000, 120.0
 
@@ -57,14 +58,15 @@ async def on_a_broker(kind: str, shop: Shop) -> AsyncIterator[Buses]:
             buses.server.resume()
 
 
+@pytest.mark.guarantee("G3")
 @pytest.mark.parametrize("how", ["stopped", "killed"])
-@pytest.mark.parametrize("kind", having("restarts"))
-async def test_effects_happen_once_and_in_order_though_the_broker_goes(kind: str, how: str, tmp_path: Path) -> None:
+@on_buses(*having("restarts"), why="the local bus has no broker")
+async def test_effects_happen_once_and_in_order_though_the_broker_goes(bus_kind: str, how: str, tmp_path: Path) -> None:
     databases = Databases("sqlite", tmp_path, None)
     shop = Shop(databases, ManualClock())
     shop.handle("pay")
     shop.handle("pay in batches", batch=50)
-    async with on_a_broker(kind, shop) as buses:
+    async with on_a_broker(bus_kind, shop) as buses:
         shop.bus = publishing = Counted(buses.open())  # of the orders process; payments has another
         await shop.add(shop.orders)
         shop.bus = buses.open()

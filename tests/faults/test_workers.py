@@ -16,10 +16,11 @@ import pytest
 from tests.buses import having
 from tests.databases import Databases
 from tests.faults.chain import Chain, Entry, Payment, Worker, open_chain
+from tests.matrix import on_buses
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
 
-on_brokers = pytest.mark.parametrize("bus_kind", having("restarts"))
+on_brokers = on_buses(*having("restarts"), why="the local bus has no broker")
 CPU_SHARE = 0.25
 """Of a processor that a process may use while all it can do is wait."""
 TRIES = 3
@@ -84,6 +85,7 @@ async def without(chain: Chain, seconds: float) -> None:
         assert len(worker.said) - said <= 40 * seconds, "".join(worker.said[-20:])
 
 
+@pytest.mark.guarantee("G2")
 @on_brokers
 @pytest.mark.parametrize(("how", "seconds"), [("pause", 18), ("kill", 4)])
 async def test_the_broker_is_away(chain: Chain, how: str, seconds: float) -> None:

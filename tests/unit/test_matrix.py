@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from tests.matrix import BUSES, ENGINES, NOTHING, Case, Table, chosen, faults, few, pairwise, restrictions, suite
+from tests.matrix import (
+    BUSES,
+    ENGINES,
+    NOTHING,
+    Case,
+    Table,
+    chosen,
+    faults,
+    few,
+    pairwise,
+    restrictions,
+    suite,
+    variant,
+)
 
 
 def cases(
@@ -44,6 +60,32 @@ def test_other_parameters_are_spread_over_the_engines() -> None:
     assert len(run) == 6
     assert {case.variant for case in run} == set("abcdef")
     assert {case.engine for case in run} == set(ENGINES)
+
+
+@pytest.mark.parametrize(
+    ("id", "rest"),
+    [
+        ("sqlite-local-TimeoutError-None", "TimeoutError-None"),
+        ("postgres-schemas-kafka-10", "10"),
+        ("5-mariadb", "5"),
+        ("mariadb", ""),
+        ("postgres-databases-rabbitmq-postgres", "postgres"),
+    ],
+)
+def test_a_variant_is_what_the_id_says_beside_engine_and_bus(id: str, rest: str) -> None:
+    engine = next(kind for kind in ENGINES if kind in id)
+    bus = next((kind for kind in BUSES if kind in id), NOTHING)
+    assert variant(id, engine, bus) == rest
+
+
+def test_a_test_with_many_variants_has_few_cells() -> None:
+    """As pytest collects it, with all its ways to number parameters."""
+    environment = {name: value for name, value in os.environ.items() if name != "FREEHOLD_MATRIX"}
+    file, name = "tests/conformance/test_parking_edges.py", "a_handler_whose_gateway_is_away"
+    command = [sys.executable, "-m", "pytest", file, "--collect-only", "-k", name]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    count = sum(line.startswith(f"{file}::") for line in told.splitlines())
+    assert len(ENGINES) * len(BUSES) <= count < 2 * len(ENGINES) * len(BUSES), told
 
 
 def test_the_same_tests_have_the_same_cells_each_time() -> None:
