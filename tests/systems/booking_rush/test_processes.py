@@ -23,6 +23,7 @@ from systems.booking_rush.payment.contract import PaymentCompleted
 from systems.booking_rush.payment.tables import Payment
 from systems.booking_rush.system import system
 from tests import servers
+from tests.matrix import FULL
 from tests.systems.booking_rush import (
     test_auth_sessions,
     test_queue,
@@ -41,7 +42,7 @@ from tests.systems.site_of_processes import Plan, Site, open_site
 from tests.systems.world_of_processes import WorldOfProcesses
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-DEPLOYMENTS = ("kafka", "rabbitmq")
+DEPLOYMENTS = ("kafka", "rabbitmq") if FULL else ("kafka",)
 ON_REDIS = ("kafka",)
 
 

@@ -1,4 +1,7 @@
-"""The acceptance scenarios once more, over a process for each service: the same functions, on another stage."""
+"""The acceptance scenarios once more, over a process for each service: the same functions, on another stage.
+
+Only in a full run: they take a tenth of all the others' time.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from systems.petpro.booking.contract import BookingConfirmed
 from systems.petpro.clinic.tables import Appointment
 from systems.petpro.gateway import FakeGateway, PaymentGateway
 from systems.petpro.system import system
+from tests.matrix import FULL
 from tests.systems.petpro import (
     test_scenarios_booking,
     test_scenarios_market,
@@ -29,7 +33,7 @@ from tests.systems.petpro.stage import Stage, stage_mark
 from tests.systems.site_of_processes import Plan, Site, open_site
 from tests.systems.world_of_processes import WorldOfProcesses
 
-pytestmark = stage_mark
+pytestmark = [stage_mark, pytest.mark.engines(0, 1)]
 
 
 def settings(folder: Path) -> Mapping[str, object]:
@@ -127,4 +131,4 @@ for _module in (
     test_scenarios_reviews,
 ):
     _numbered = {name: item for name, item in vars(_module).items() if re.match(r"test_\d", name)}
-    globals().update({name: scenario for name, scenario in _numbered.items() if name not in OTHERWISE})
+    globals().update({name: scenario for name, scenario in _numbered.items() if FULL and name not in OTHERWISE})
