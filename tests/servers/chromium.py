@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.servers.private import install
-from tests.servers.times import got, started
+from tests.servers.times import got, looking, started
 
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -21,7 +21,7 @@ QUIET = (
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser with a profile of its own, which goes with it. It calls nobody by itself."""
-    began = time.monotonic()
+    began = looking()
     program = _program()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=QUIET)

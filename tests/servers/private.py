@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.servers.docker import Image, image, own_user
-from tests.servers.times import alone, getting, got, started
+from tests.servers.times import alone, getting, got, looking, started
 
 T = TypeVar("T")
 START_SECONDS = 60
@@ -40,7 +40,7 @@ class PrivateServer:
     """Users to run it as when the tests run as root; the first that exists. None: as whoever runs the tests."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._began = looking()
         got()  # what was for others
         self.folder = Path(tempfile.mkdtemp(prefix=f"freehold-{type(self).__name__.lower()}-"))
         atexit.register(self.close)

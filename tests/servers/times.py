@@ -81,6 +81,12 @@ def alone(get: Callable[P, T]) -> Callable[P, T]:
     return one_by_one
 
 
+def looking() -> float:
+    """The moment from which a server's programs are looked for. What this thread did to get others is not of it."""
+    _here.got = Got()
+    return time.monotonic()
+
+
 def got() -> Got:
     """What this thread did to get the programs of the server that it starts now."""
     found: Got = getattr(_here, "got", Got())
