@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from freehold import ConfigurationError, Service, System
 from freehold.deploy.config import Deployment, read
@@ -86,3 +87,50 @@ def test_what_does_not_fit_is_named(tmp_path: Path, toml: str, says: str) -> Non
         settings_of(orders, tmp_path, toml)
     assert says.partition(":")[0] in str(refused.value)
     assert says.partition(": ")[2] in str(refused.value)
+
+
+class Part(BaseModel):
+    """A setting with parts of its own."""
+
+    size: int
+
+
+class Parts(BaseModel):
+    """Settings that one word cannot say."""
+
+    waits: tuple[float, ...] = ()
+    names: list[str] | None = None
+    part: Part | None = None
+    either: str | list[str] = ""
+
+
+parted = Service("orders", settings=[Parts])
+
+
+def said(folder: Path, **variables: str) -> Parts:
+    """The settings from a file and variables."""
+    toml = '[deploy.default.services.orders.settings]\nnames = ["a"]'
+    (folder / "freehold.toml").write_text(toml)
+    environment = {f"FREEHOLD_SERVICES__ORDERS__SETTINGS__{name}": value for name, value in variables.items()}
+    deployment = read(System("shop", services=[parted]), folder=folder, environment=environment)
+    found = read_settings(parted, deployment)[Parts]
+    assert isinstance(found, Parts)
+    return found
+
+
+def test_a_variable_says_what_has_parts_as_json(tmp_path: Path) -> None:
+    assert said(tmp_path) == Parts(names=["a"])
+    found = said(tmp_path, WAITS="[0.5, 2]", NAMES='["b", "c"]', PART='{"size": 3}', EITHER="[as it is")
+    assert found == Parts(waits=(0.5, 2.0), names=["b", "c"], part=Part(size=3), either="[as it is")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("1, 2", r"services\.orders\.settings\.waits: is no JSON\. Write it like \[1, 2\]"),
+        ('["soon"]', r"services\.orders\.settings\.waits\.0: Input should be a valid number"),
+    ],
+)
+def test_a_variable_that_does_not_say_its_parts_is_named(tmp_path: Path, value: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        said(tmp_path, WAITS=value)

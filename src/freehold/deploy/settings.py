@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import timedelta
-from typing import Any, Final, get_type_hints
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -53,12 +55,30 @@ def _own(service: Service, deployment: Deployment) -> dict[type[BaseModel], Base
     made: dict[type[BaseModel], BaseModel] = {}
     for model in service.settings:
         try:
-            made[model] = model.model_validate({k: v for k, v in given.items() if k in model.model_fields})
+            fields = {name: field.annotation for name, field in model.model_fields.items() if name in given}
+            values = {name: _parts(given[name], kind, f"{where}.{name}") for name, kind in fields.items()}
+            made[model] = model.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"])
             raise ConfigurationError(f"{where}.{field}", first["msg"], "Correct the value") from None
     return made
+
+
+def _parts(given: Any, kind: Any, where: str) -> Any:
+    """What has parts is JSON in a variable."""
+    choices = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    kinds = {get_origin(each) or each for each in choices}
+    if not isinstance(given, str) or str in kinds or not any(_has_parts(each) for each in kinds):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise ConfigurationError(where, "is no JSON", 'Write it like [1, 2], or {"name": 1}') from None
+
+
+def _has_parts(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset | dict | BaseModel)
 
 
 def _read(kind: type[Any], given: dict[str, Any], where: str) -> dict[str, Any]:
