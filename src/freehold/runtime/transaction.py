@@ -57,7 +57,6 @@ class Tx:
         self._delayed: list[tuple[OutboxRow, datetime]] = []
         self._gathered: dict[BulkInsert, list[Mapping[str, Any]]] = {}
         self._on_open: list[Callable[[AsyncConnection], Awaitable[None]]] = []
-        self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self._after_commit: list[Callable[[], None]] = []
         self._afterwards: list[Callable[[], Awaitable[None]]] = []
         self._wrote = False
@@ -341,10 +340,6 @@ class Tx:
         """Call the function once the transaction has committed, in this process, if it lives that long."""
         self._after_commit.append(function)
 
-    def before_commit(self, function: Callable[[], Awaitable[None]]) -> None:
-        """Await the function right before the commit, inside the transaction."""
-        self._before_commit.append(function)
-
     def afterwards(self, function: Callable[[], Awaitable[None]]) -> None:
         """Await the function once the transaction has committed and let go of its connection; it must not raise."""
         self._afterwards.append(function)
@@ -358,8 +353,6 @@ class Tx:
 
     async def finish(self) -> None:
         """Write what was gathered and commit. The unit of work calls it; nobody else."""
-        for function in self._before_commit:
-            await function()
         if self._session is not None and not self.readonly:
             await self.flush()
         if self._outbox or self._delayed or self._gathered:
