@@ -303,10 +303,8 @@ def test_parts_alone_and_together(tmp_path: Path, kafka: str) -> None:
         scale.address()
         answer = client.post(f"{depot.address()}/api/parcels", json={"item": 3})
         until = time.monotonic() + DEADLINE
-        while (
-            answer.status_code == 503 and time.monotonic() < until
-        ):  # they started at once: scale may not know depot's
-            time.sleep(0.2)  # keys yet, and asks for them again after five seconds
+        while answer.status_code == 503 and time.monotonic() < until:  # they started at once: one may not know the
+            time.sleep(0.2)  # other's keys yet, and asks for them once a second
             answer = client.post(f"{depot.address()}/api/parcels", json={"item": 3})
         assert answer.status_code == 201, answer.text
         assert client.post(f"{relay.address()}/api/parcels", json={"item": 3}).status_code == 404
