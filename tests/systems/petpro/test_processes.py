@@ -1,6 +1,6 @@
 """The acceptance scenarios once more, over a process for each service: the same functions, on another stage.
 
-Only in a full run: they take a tenth of all the others' time.
+Only in a full run: they take minutes.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ async def inject(world: World, random: Random) -> Injected:
             for number, row in enumerate(chosen):
                 is_old = number % 2 == 0
                 since = now - timedelta(hours=2) if is_old else now - GRACE + timedelta(seconds=1)
-                values = orphaned(table, columns, row, since)
+                values = orphaned(table, columns, since)
                 key = list(table.primary_key.columns)
                 there = and_(*(column == row[column.name] for column in key))
                 await connection.execute(update(table).where(there).values(values))
@@ -123,7 +123,7 @@ async def inject(world: World, random: Random) -> Injected:
     return injected
 
 
-def orphaned(table: Table, columns: list[Column[Any]], row: Any, since: datetime) -> dict[str, Any]:
+def orphaned(table: Table, columns: list[Column[Any]], since: datetime) -> dict[str, Any]:
     """The row's new values. Where no column tells its age its key does, which is a reference itself."""
     values: dict[str, Any] = {column.name: uuid7(since) for column in columns}
     moment = moment_of(table)
@@ -141,7 +141,7 @@ async def test_every_orphan_is_found_and_none_within_the_grace(stage: Stage) -> 
     # What referred to an id that the injection replaced is an orphan now as well.
     put_in = {Found.of(o): o.since for o in orphans if (o.target, o.value) not in injected.displaced}
     assert put_in.keys() == injected.old
-    assert {stage.world.clock.now() - since for since in put_in.values() if since} == {timedelta(hours=2)}
+    assert {since and stage.world.clock.now() - since for since in put_in.values()} == {timedelta(hours=2)}
     references = {f"{service}.{table.name}.{column.name}" for service, table, cs in referring() for column in cs}
     assert {found.reference for found in put_in} == references
 

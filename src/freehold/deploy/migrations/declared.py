@@ -1,4 +1,4 @@
-"""The tables that a service should have: its own with its views' beside them, and the toolkit's."""
+"""The tables that a service should have of its own, with its views' beside them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from sqlalchemy import MetaData
 
 from freehold.model.columns import NAMING
 from freehold.model.service import Service
-from freehold.runtime.tables import FrameworkTables
 from freehold.runtime.view_tables import ViewTables
 
 
@@ -21,8 +20,3 @@ def declared_tables(service: Service) -> MetaData:
     for table in copies.sorted_tables:
         table.to_metadata(every)
     return every
-
-
-def toolkit_tables(service: Service, dialect: str) -> MetaData:
-    """What the toolkit's history leads to."""
-    return FrameworkTables.of(dialect, service.table_names).metadata

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from freehold.deploy.migrations.declared import declared_tables, toolkit_tables
+from freehold.deploy.migrations.declared import declared_tables
 from freehold.deploy.migrations.history import History, Revision, history_of, toolkit_history
 from freehold.deploy.migrations.schema import Difference, declared_shapes, differences, live_shapes
 from freehold.deploy.migrations.standing import Standing, stamp, standing
@@ -63,8 +63,8 @@ class Migrations:
         self.service = service
         self.engine = engine
         self._clock = clock or SystemClock()
-        self._tables = toolkit_tables(service, engine.dialect)
-        self._versions = FrameworkTables.of(engine.dialect, service.table_names).versions
+        tables = FrameworkTables.of(engine.dialect, service.table_names)
+        self._tables, self._versions = tables.metadata, tables.versions
         toolkit, own = histories or (toolkit_history(service), history_of(service))
         self._histories = ((toolkit, self._tables), (own, declared_tables(service)))
 

@@ -28,7 +28,10 @@ _CONSTRAINTS = {"check": "check", "unique": "unique", "index": "", "foreign key"
 
 
 class AddCheck(ops.CreateCheckConstraintOp):
-    """A CHECK whose condition is the declared one, which databases may spell differently."""
+    """A CHECK whose condition is the declared one, which databases may spell differently.
+
+    A class of its own, because Alembic lets nobody else say how its operation is written.
+    """
 
     condition: ColumnElement[Any]
 
@@ -41,12 +44,10 @@ def operations(found: Sequence[Difference], declared: MetaData) -> Iterator[ops.
             yield ops.CreateTableOp.from_table(table)
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 yield ops.CreateIndexOp.from_index(index)
-    for table in declared.sorted_tables:
-        if (
-            table.name in new
-        ):  # what refers in a cycle comes once all are there, unless the database took it with its table
-            cyclic = (key for key in table.foreign_key_constraints if key.use_alter)
-            yield from (ops.CreateForeignKeyOp.from_constraint(key) for key in cyclic)
+    # Tables that refer to each other get these once all are there. SQLite has them already, from CREATE TABLE.
+    made = (declared.tables[name] for name in sorted(new))
+    circular = (key for table in made for key in table.foreign_key_constraints if key.use_alter)
+    yield from (ops.CreateForeignKeyOp.from_constraint(key) for key in circular)
     columns = [each for each in found if each.part in ("column", "type", "null")]
     added = {(each.table, each.name) for each in columns if each.kind == "missing"}
     parts = [each for each in found if each.part in _CONSTRAINTS and not _comes_with(each, declared, added)]
