@@ -3,17 +3,18 @@
 A test is in the matrix by what it asks for: `engine_kind` (through `databases`) and `bus_kind`; it runs on all of them
 unless it says by `on_engines` or `on_buses` on which, and why. Its mark `guarantee("G3")` names its row.
 
-Without FREEHOLD_MATRIX=full a run has pairwise cells: each test meets each of its engines, each of its buses and each
-of its other parameters, and every engine meets every bus, in as few cells as possible. Whole systems are not pairwise:
-their mark `engines(usual, full)` says on how many engines each test runs.
+Without FREEHOLD_MATRIX=full a run has pairwise cells: each guarantee meets every engine with every bus, and each of its
+tests two databases, two buses and all of its other parameters, in as few cells as possible. Whole systems are not
+pairwise: their mark `engines(usual, full)` says on how many engines each test runs.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeVar
@@ -46,6 +47,8 @@ ROWS = {
 USUAL = (1, 3)
 """On how many engines a whole system's test runs, usually and in a full run, when it does not say so itself."""
 EVERY = (len(ENGINES), len(ENGINES))
+AXES = {"database": 2, "bus": 2, "variant": sys.maxsize}
+"""How many of each a test of a guarantee meets usually, where it has so many."""
 NOTHING = "-"
 """The name of the column of tests that no bus can touch, and of those that need no engine."""
 
@@ -174,31 +177,46 @@ def few(test: str, kinds: Collection[str], many: int) -> Sequence[str]:
 
 
 def pairwise(cases: dict[int, Case]) -> set[int]:
-    """As few cases as meet each (test, engine), (test, bus), (test, variant) and (engine, bus), spread over the cells."""
+    """As few cases as meet each (guarantee, engine, bus), and with each test what it needs, spread over the cells."""
     by_test: dict[str, list[int]] = defaultdict(list)
     for n, case in cases.items():
         by_test[case.test].append(n)
     met: Counter[tuple[str, str, str]] = Counter()
     taken: set[int] = set()
 
+    def take(n: int) -> None:
+        taken.add(n)
+        met.update(_cells(cases[n]))
+
     for numbers in by_test.values():
-        left, wanted = set(numbers), set[tuple[str, str]]().union(*(_pairs(cases[n]) for n in numbers))
-        while wanted:
-            best = max(left, key=lambda n: (len(_pairs(cases[n]) & wanted), -_times(met, cases[n]), -n))
-            left.remove(best)
-            taken.add(best)
-            wanted -= _pairs(cases[best])
-            met.update(_cells(cases[best]))
-    places = {(cases[n].engine, cases[n].bus) for n in taken}
+        there, had = _values(cases[n] for n in numbers), _values(())
+
+        def new(n: int, there: Values = there, had: Values = had) -> int:
+            return sum(
+                value not in had[axis] and len(had[axis]) < min(AXES[axis], len(there[axis]))
+                for axis, value in _axes(cases[n]).items()
+            )
+
+        while new(best := max(numbers, key=lambda n: (new(n), -_times(met, cases[n]), -n))):
+            take(best)
+            for axis, value in _axes(cases[best]).items():
+                had[axis].add(value)
     for n, case in cases.items():
-        if (case.engine, case.bus) not in places:
-            places.add((case.engine, case.bus))
-            taken.add(n)
+        if any(not met[cell] for cell in _cells(case)):
+            take(n)
     return taken
 
 
-def _pairs(case: Case) -> set[tuple[str, str]]:
-    return {("engine", case.engine), ("bus", case.bus), ("variant", case.variant)}
+Values = Mapping[str, set[str]]
+
+
+def _axes(case: Case) -> dict[str, str]:
+    return {"database": case.engine.partition("-")[0], "bus": case.bus, "variant": case.variant}
+
+
+def _values(cases: Iterable[Case]) -> Values:
+    each = [_axes(case) for case in cases]
+    return {axis: {axes[axis] for axes in each} for axis in AXES}
 
 
 def _cells(case: Case) -> list[tuple[str, str, str]]:
