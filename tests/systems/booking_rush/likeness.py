@@ -4,8 +4,8 @@ Ids, tokens and codes get the name of their first appearance: in the answers, wh
 the rows, which have none. There, rows are told apart by what they say and by what the rows say that share an id with
 them, until nothing more is learnt.
 
-Two sagas lead a booking of all in one to its end once it is paid, and whichever comes first confirms it: whose trail
-what follows carries is chance, too.
+A booking of all in one is led by its saga and by what any booking leads to: the payment begins for the reservation or
+for the saga's order, one of two sagas confirms. Whichever comes first is the cause of what follows, which is chance, too.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ CHANCE = re.compile(
 """What nobody chose. A text that matches and is no accident is renamed too, which hides nothing: its name is its own."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
 SHOWN = 6
-LED = ("booking.confirmed", "notification.send_confirmation")
-"""What each saga that leads a paid booking does."""
 TRAIL = ("causationid", "correlationid", "tenantid")
 
 
@@ -82,9 +80,9 @@ def likeness(run: Recording, *, times: bool = True) -> Likeness:
 
     names = Names()
     answers = [CHANCE.sub(names.name, text(asdict(answer), sort=False)) for answer in run.answers]
-    whose = _led_by_two(run)
+    chance = _all_in_one(run)
     told = {
-        table: [_without_trail(row) if row.get("headers") and row.get("event_id") in whose else row for row in rows]
+        table: [_without_trail(row) if row.get("headers") and row.get("event_id") in chance else row for row in rows]
         for table, rows in sorted(run.rows.items())
     }
     texts = {table: [text(row, sort=True) for row in rows] for table, rows in told.items()}
@@ -92,12 +90,12 @@ def likeness(run: Recording, *, times: bool = True) -> Likeness:
     return Likeness(answers, rows, _named(texts, names))
 
 
-def _led_by_two(run: Recording) -> set[str]:
-    """The events of bookings that two sagas led, after the payment, and all that these caused."""
-    sagas = Counter(row["saga_key"] for row in run.rows.get("booking.saga_instances", ()))
+def _all_in_one(run: Recording) -> set[str]:
+    """The events of bookings that were made all in one, and all that these caused."""
+    sagas = run.rows.get("booking.saga_instances", ())
+    keys = {row["saga_key"] for row in sagas if row["saga"] == "booking_saga"}
     events = [row for table, rows in run.rows.items() if table.endswith(".outbox_events") for row in rows]
-    caused = {e["event_id"] for e in events if e["event_type"] in LED and sagas[e["partition_key"]] == 2}
-    found = set[str]()
+    found, caused = set[str](), {event["event_id"] for event in events if event["partition_key"] in keys}
     while caused:
         found |= caused
         caused = {e["event_id"] for e in events if f"uuid {e['headers'].get('causationid')}" in caused} - found
