@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from freehold.model.errors import ConfigurationError, DeclarationError, Unavailable
@@ -14,6 +15,7 @@ def main() -> None:
     """Run the command line, and end with 0 (well), 1 (something was found or failed) or 2 (wrongly asked)."""
     from freehold.cli.app import app
 
+    gc.set_threshold(50_000, 10, 10)  # what a start makes stays: the collector need not walk it again and again
     try:
         app()
     except (DeclarationError, ConfigurationError) as error:
