@@ -44,7 +44,7 @@ ROWS = {
     "flags": "one setting, all processes",
     "references": "orphans are found",
 }
-USUAL = (1, 3)
+USUAL = (1, 2)
 """On how many engines a whole system's test runs, usually and in a full run, when it does not say so itself."""
 EVERY = (len(ENGINES), len(ENGINES))
 AXES = {"database": 2, "bus": 2, "variant": sys.maxsize}
