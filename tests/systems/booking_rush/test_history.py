@@ -48,7 +48,7 @@ ALL_KINDS = (
 def operations(engine_kind: str) -> int:
     """Each costs some 15 ms, with all that follows from it in five services."""
     if FULL:
-        return 20_000 if engine_kind == "sqlite" else 1_000
+        return 10_000 if engine_kind == "sqlite" else 1_000
     return 1_000 if engine_kind == "sqlite" else 400
 
 

@@ -51,8 +51,10 @@ PAIRS = [
 ]  # fmt: skip
 """Each layout and each bus once; with FREEHOLD_MATRIX=full every layout with every bus."""
 TOGETHER = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
-APART = [cell for cell in TOGETHER if cell[1] != "local" and cell[0] != "sqlite"] if FULL else [("mixed", "kafka")]
-"""A process for each service; on the local bus there is one process."""
+APART = [
+    ("postgres-schemas", "kafka"), ("postgres-databases", "rabbitmq"), ("mariadb", "rabbitmq"), ("mixed", "kafka"),
+][slice(0 if FULL else 3, None)]  # fmt: skip
+"""A process for each service, which needs a broker and a server."""
 
 
 def cells(chosen: list[tuple[str, str]]) -> list[Any]:

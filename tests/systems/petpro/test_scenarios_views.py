@@ -48,9 +48,10 @@ async def test_15_view_rebuild_under_load(play: Bookings) -> None:
         for _ in range(BOOKINGS // 4):
             await made.acquire()
         path = f"/api/v1/views/{UserBookingRow.__tablename__}/rebuild"
-        first = await stage.http.post(path, headers=admin.headers)
+        asked = await asyncio.gather(*(stage.http.post(path, headers=admin.headers) for _ in range(2)))
+        first, second = sorted(asked, key=lambda answer: answer.status_code)
         assert (first.status_code, first.json()["state"]) == (202, "rebuilding")
-        problem(await stage.http.post(path, headers=admin.headers), 409, "REBUILD_RUNNING")
+        problem(second, 409, "REBUILD_RUNNING")
         await stage.world.run_job("views", "rebuild_view")
 
     async with asyncio.TaskGroup() as group:
