@@ -103,7 +103,7 @@ class Case:
         engine, bus = given.get("engine_kind", NOTHING), given.get("bus_kind", NOTHING)
         if fixed := item.get_closest_marker("cell"):
             engine, bus = fixed.kwargs.get("engine", engine), fixed.kwargs.get("bus", bus)
-        path = item.location[0]
+        path = item.nodeid.partition("::")[0]  # where it runs: its function may be of another module
         systems = path.startswith("tests/systems/")
         guarantee, share = item.get_closest_marker("guarantee"), item.get_closest_marker("engines")
         return cls(

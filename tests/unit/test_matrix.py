@@ -81,14 +81,25 @@ def test_a_variant_is_what_the_id_says_beside_engine_and_bus(id: str, rest: str)
     assert variant(id, engine, bus) == rest
 
 
-def test_a_test_with_many_variants_has_few_cells() -> None:
-    """As pytest collects it, with all its ways to number parameters."""
+def collected(*arguments: str) -> list[str]:
+    """What a usual run has of this, as pytest collects it."""
     environment = {name: value for name, value in os.environ.items() if name != "FREEHOLD_MATRIX"}
-    file, name = "tests/conformance/test_parking_edges.py", "a_handler_whose_gateway_is_away"
-    command = [sys.executable, "-m", "pytest", file, "--collect-only", "-k", name]
+    command = [sys.executable, "-m", "pytest", *arguments, "--collect-only"]
     told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    count = sum(line.startswith(f"{file}::") for line in told.splitlines())
-    assert len(ENGINES) * len(BUSES) <= count < 2 * len(ENGINES) * len(BUSES), told
+    return [line for line in told.splitlines() if line.startswith("tests/")]
+
+
+def test_a_test_with_many_variants_has_few_cells() -> None:
+    """With all the ways in which pytest numbers parameters."""
+    cells = collected("tests/conformance/test_parking_edges.py", "-k", "a_handler_whose_gateway_is_away")
+    assert len(ENGINES) * len(BUSES) <= len(cells) < 2 * len(ENGINES) * len(BUSES), cells
+
+
+def test_a_scenario_that_is_played_on_another_stage_has_cells_there_and_at_home() -> None:
+    home, away = (f"tests/systems/booking_rush/{name}.py" for name in ("test_scenarios_main", "test_processes"))
+    cells = collected(home, away, "-k", "scenario_2_last_seat")
+    assert {cell.partition("::")[0] for cell in cells} == {home, away}
+    assert f"{away}::test_scenario_2_last_seat[kafka]" in cells
 
 
 def test_the_same_tests_have_the_same_cells_each_time() -> None:

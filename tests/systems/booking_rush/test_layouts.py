@@ -166,6 +166,7 @@ async def test_the_same_story_leaves_the_same(
     assert not found, "\n".join(found)
 
 
+@pytest.mark.engines(len(APART), len(APART))
 @pytest.mark.parametrize(("layout", "bus"), cells(APART))
 async def test_a_process_for_each_service_leaves_the_same(
     layout: str, bus: str, first_run: Recording, tmp_path: Path, kept: Kept
