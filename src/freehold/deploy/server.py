@@ -76,7 +76,7 @@ async def serve(
     # What was made until now stays as long as the process: the garbage collector need not walk it again and again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(700, 10, 10)  # Python's own: from here on most of what is made goes soon
+    gc.set_threshold(700, 10, 10)  # often again: from here on most of what is made goes soon
     serving = asyncio.create_task(server.serve(sockets=accepting(listening)))
     started = asyncio.create_task(server.ready.wait())
     await asyncio.wait([serving, started], return_when=asyncio.FIRST_COMPLETED)

@@ -51,9 +51,9 @@ PAIRS = [
 ]  # fmt: skip
 """Each layout and each bus once; with FREEHOLD_MATRIX=full every layout with every bus."""
 TOGETHER = [cell for cell in itertools.product(LAYOUTS, KINDS) if cell != ("sqlite", "local")] if FULL else PAIRS
-APART = [
-    ("postgres-schemas", "kafka"), ("postgres-databases", "rabbitmq"), ("mariadb", "rabbitmq"), ("mixed", "kafka"),
-][slice(0 if FULL else 3, None)]  # fmt: skip
+APART = [("mixed", "kafka")]
+if FULL:
+    APART += [("postgres-schemas", "kafka"), ("postgres-databases", "rabbitmq"), ("mariadb", "rabbitmq")]
 """A process for each service, which needs a broker and a server."""
 
 
